@@ -1,0 +1,1 @@
+"""Clock, units, records, estimates, spec, registry, protocols, errors: shared by all."""

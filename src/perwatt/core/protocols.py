@@ -1,0 +1,107 @@
+"""The whole plug-in contract on one screen. A plug-in is a factory, registered by name.
+
+kind         factory called with     gives
+endpoint     an EndpointConfig       an Endpoint
+sensor       nothing                 a Sensor
+scorer       nothing                 a Scorer
+workload     nothing                 a Workload (records)
+attribution  (is itself the method)  an Attribution
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from perwatt.core.records import Domain, Item, Judgement, Prompt, Reading, Reply, Served
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Attribution", "Endpoint", "EndpointConfig", "Scorer", "Sensor"]
+
+
+class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an endpoint is told. `model` may be a name, a name@precision, or a path."""
+
+    pair_id: str
+    model: str
+    work_dir: Path
+    """Where the endpoint may keep its logs. It exists."""
+    url: str | None = None
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; the key itself is never stored."""
+    parallel: int = 1
+    """Most requests that will be in flight."""
+    threads: int | None = None
+    context: int = 2048
+    """Tokens for each request in flight."""
+    port: int = 0
+    timeout_s: float = 120.0
+    """Longest wait for any one chunk."""
+    accepted_terms: tuple[str, ...] = ()
+
+
+class Endpoint(Protocol):
+    """Answers prompts. `ask` never raises for a failed request: that is a Reply."""
+
+    async def open(self) -> Served:
+        """Start or reach it. Raises EngineError, FileError, MissingExtraError, UnknownNameError."""
+        ...
+
+    async def render(self, prompt: Prompt) -> str | None:
+        """The prompt as the model will see it, template applied; None where it cannot be known."""
+        ...
+
+    async def ask(self, prompt: Prompt) -> Reply:
+        """Ask, stream, mark each chunk's arrival. Cancelling stops the server's work too."""
+        ...
+
+    async def close(self) -> None:
+        """Stop everything that `open` started. Safe to call twice."""
+        ...
+
+
+class Sensor(Protocol):
+    """Reads joules or watts. Its factory takes no arguments; nothing is touched until `probe`."""
+
+    def probe(self) -> Sequence[Domain]:
+        """What can be read here. Raises SensorUnavailableError with the mend."""
+        ...
+
+    def read(self) -> Sequence[Reading]:
+        """One reading for each probed domain, quickly: it is called at the sampling rate."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Scorer(Protocol):
+    """Judges one answer. Pure: the same item and text give the same judgement."""
+
+    def __call__(self, item: Item, text: str) -> Judgement: ...
+
+
+class Attribution(Protocol):
+    """Weights by which the energy of each tick is shared among the requests in it.
+
+    Shapes: `edges_ns` (t+1,), the rest (r,). Returns (t, r) weights ≥ 0; a row sums to 1, or is all
+    zero when no request was active in that tick. Decode weights are those after the first chunk.
+    """
+
+    def __call__(
+        self,
+        edges_ns: NDArray[np.int64],
+        start_ns: NDArray[np.int64],
+        first_chunk_ns: NDArray[np.int64],
+        end_ns: NDArray[np.int64],
+        completion_tokens: Floats,
+    ) -> tuple[Floats, Floats]:
+        """Prefill weights and decode weights, each (t, r); their sum is the weight."""
+        ...

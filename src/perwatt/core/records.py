@@ -1,0 +1,298 @@
+"""The nouns of DESIGN §2 as frozen records. Raw marks only: everything else is derived from them.
+
+Missing is None, never 0 or −1. Times are monotonic nanoseconds of the run (see `clock`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from perwatt.core.estimate import Grade
+
+__all__ = [
+    "Boundary",
+    "Domain",
+    "Item",
+    "Judgement",
+    "Message",
+    "PairIdentity",
+    "Phase",
+    "PowerSample",
+    "Prompt",
+    "Reading",
+    "Reply",
+    "Request",
+    "Sampling",
+    "Score",
+    "Served",
+    "Verdict",
+    "Workload",
+]
+
+Boundary = Literal["accelerator", "package", "system"]
+"""Which domains a joule figure covers."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base: immutable, named fields only, defaults left out of JSON."""
+
+
+class Message(Record, frozen=True):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Item(Record, frozen=True):
+    """One question with its reference answer."""
+
+    id: str
+    kind: str
+    """What is asked for, such as `"knowledge"` or `"word-problem"`."""
+    messages: tuple[Message, ...]
+    reference: str
+    """The right answer as text; for the `json` scorer a JSON document."""
+    scorer: str
+    options: dict[str, Any] = {}
+    """The scorer's own options, such as `choices`, `tolerance`, `unit` or `accept`."""
+    level: int | None = None
+    """1 easy, 2 middling, 3 hard; None where the source gives no levels."""
+    category: str | None = None
+    """One of the 22 Economic Index categories, or None."""
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    group: str | None = None
+    """Cluster for statistics: items made from one passage share it. None: its own id."""
+
+
+class Workload(Record, frozen=True):
+    """A named, hashed set of items."""
+
+    name: str
+    version: str
+    items: tuple[Item, ...]
+    sha256: str
+    """Hash over the items' canonical JSON, so that a changed item is a changed workload."""
+    licence: str
+    source: str
+    examples: dict[str, tuple[Message, ...]] = {}
+    """Per kind, user/assistant turns that show a base model (no chat template) what is wanted."""
+
+
+class Sampling(Record, frozen=True):
+    """How the next token is picked. Greedy unless said otherwise."""
+
+    temperature: float = 0.0
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+class Prompt(Record, frozen=True):
+    """What an endpoint is asked."""
+
+    request_id: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    examples: tuple[Message, ...] = ()
+    """Few-shot turns, used only where the model has no chat template."""
+
+
+class Reply(Record, frozen=True):
+    """What came back, with raw marks. A failure is a Reply too, never an exception."""
+
+    status: Literal["ok", "error", "cancelled"]
+    dispatched_ns: int
+    """Just before the first byte of the request left."""
+    last_chunk_ns: int
+    """The last content chunk; for a failure, when it was known to have failed."""
+    first_chunk_ns: int | None = None
+    first_answer_ns: int | None = None
+    """First token that is not reasoning."""
+    chunk_offsets_ns: tuple[int, ...] = ()
+    """Arrival of each content chunk, counted from `dispatched_ns`."""
+    text: str = ""
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    tokens_by: Literal["server", "chunks"] | None = None
+    """Whose count the token numbers are."""
+    error_kind: str | None = None
+    """`connect`, `timeout`, `http-429`, `http-500`, `reset`, `malformed`, `engine-died` …"""
+    error: str | None = None
+    http_status: int | None = None
+    served_model: str | None = None
+    server_timings: dict[str, float] = {}
+    """The server's own figures under its own names, such as llama.cpp's `prompt_ms`."""
+
+
+class Request(Record, frozen=True, tag="request"):
+    """One attempt at one item on one pair: a journal line and a row of requests.parquet."""
+
+    request_id: str
+    item_id: str
+    pair_id: str
+    session: int
+    """Counts the times the run was started or resumed."""
+    phase_id: str
+    """The load phase it belongs to."""
+    repeat: int
+    scheduled_ns: int
+    """When it was due; in a closed loop, when a place in flight came free."""
+    in_flight: int
+    """Requests in flight just after it was dispatched, itself included."""
+    prompt_sha256: str | None
+    """Hash of the prompt as the model saw it, template applied; None: the server cannot say."""
+    sampling: Sampling
+    reply: Reply
+
+
+class Phase(Record, frozen=True, tag="phase"):
+    """A stretch of the run. Written when it starts (end_ns None) and again when it ends."""
+
+    phase_id: str
+    kind: Literal["bare_idle", "prepare", "loaded_idle", "warmup", "load", "after_idle"]
+    session: int
+    pair_id: str | None
+    start_ns: int
+    end_ns: int | None = None
+    neighbour_share: float | None = None
+    """Share of all CPU time in it used by processes that are not under test."""
+    own_share: float | None = None
+    """Share of all CPU time in it used by perwatt itself, sampler included."""
+
+
+class Judgement(Record, frozen=True):
+    """What a scorer says of one answer."""
+
+    value: float | None
+    """0 to 1; None only when `abstained`."""
+    extracted: str | None = None
+    """The answer as found in the text; None when none was found (an extraction failure)."""
+    abstained: bool = False
+    """The scorer could not judge, and says so rather than guess."""
+    explanation: str | None = None
+
+
+class Score(Record, frozen=True, tag="score"):
+    """A judgement joined to its request: a journal line and a row of scores.parquet."""
+
+    request_id: str
+    item_id: str
+    scorer: str
+    judgement: Judgement
+    seconds: float
+    """How long scoring took."""
+
+
+class Domain(Record, frozen=True):
+    """What a sensor measures, and how far it can be trusted."""
+
+    name: str
+    """`gpu0`, `package-0`, `dram-0`, `soc`, `wall`."""
+    kind: Literal["counter", "gauge"]
+    boundary: Boundary
+    source: str
+    """The sensor's name, such as `rapl`."""
+    grade: Grade
+    device: str
+    """For a person: `AMD EPYC 9354 (2 of its threads)`."""
+    wrap_j: float | None = None
+    """Counter range: it starts again from 0 here. None: it never wraps."""
+    max_power_w: float | None = None
+    """More than this is implausible. None: unknown."""
+    gain_low: float = 1.0
+    gain_high: float = 1.0
+    """The true joules lie in [gain_low, gain_high] × the reading, 95%."""
+    note: str | None = None
+    """Scope in words: what is in it, what is not."""
+
+
+class Reading(Record, frozen=True):
+    """One look at one domain, as the device gave it. A failed read is `error`, never a 0."""
+
+    domain: str
+    t_ns: int
+    """The middle of the read."""
+    counter_j: float | None = None
+    """Raw, wraps included."""
+    power_w: float | None = None
+    utilization: float | None = None
+    """Share, 0 to 1."""
+    memory_bytes: int | None = None
+    temperature_c: float | None = None
+    clock_mhz: float | None = None
+    error: str | None = None
+
+
+class PowerSample(msgspec.Struct, frozen=True, array_like=True):
+    """A reading after the sampler: unwrapped, checked. A row of power.parquet."""
+
+    t_ns: int
+    domain: str
+    counter_j: float | None
+    """Joules since the sampler started; None for a gauge or a failed read."""
+    power_w: float | None
+    utilization: float | None = None
+    memory_bytes: int | None = None
+    temperature_c: float | None = None
+    clock_mhz: float | None = None
+    flag: str | None = None
+    """Why the sample is not to be trusted: `read-failed`, `reset`, `implausible` …"""
+
+
+class Served(Record, frozen=True):
+    """What an opened endpoint says it is."""
+
+    identity: PairIdentity
+    url: str | None
+    pids: tuple[int, ...]
+    """The processes under test on this host; empty for a server elsewhere."""
+    uses_accelerator: bool
+    log: str | None = None
+    """Where the engine's own log is."""
+    warnings: tuple[str, ...] = ()
+
+
+class PairIdentity(Record, frozen=True):
+    """model × engine × precision × device × settings."""
+
+    pair_id: str
+    """Short and stable for one spec, such as `smollm2-135m@q4_0`."""
+    label: str
+    """For a person: `SmolLM2-135M Q4_0`."""
+    model: str
+    engine: str
+    engine_version: str | None = None
+    precision: str | None = None
+    upcast_from: str | None = None
+    """The precision of the weights this file was made from, when it was made by up-casting."""
+    model_file: str | None = None
+    """File name without its folder."""
+    model_sha256: str | None = None
+    model_bytes: int | None = None
+    parameters: int | None = None
+    licence: str | None = None
+    chat_template: bool | None = None
+    device: str | None = None
+    settings: dict[str, Any] = {}
+
+
+class Verdict(Record, frozen=True):
+    """Something a reader must know before quoting a number."""
+
+    code: str
+    """`busy-machine`, `estimated-energy`, `failures`, `in-flight-changed-texts` …"""
+    severity: Literal["note", "warning", "invalid"]
+    sentence: str
+    mend: str | None = None
+    pair_id: str | None = None

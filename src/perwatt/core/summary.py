@@ -1,0 +1,97 @@
+"""What a run comes to: the one structure behind the table, `--json` and the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from perwatt.core.estimate import Estimate, Grade
+from perwatt.core.records import PairIdentity, Verdict
+
+__all__ = ["Comparison", "EnergyLedger", "MetricInfo", "PairSummary", "RunSummary"]
+
+
+class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric's own description, shown on hover and in the glossary."""
+
+    name: str
+    title: str
+    short: str
+    """Column head."""
+    unit: str
+    formula: str
+    """DESIGN §5 in words and symbols."""
+    better: str
+    """`higher`, `lower` or `neither`."""
+    aliases: tuple[str, ...] = ()
+
+
+class EnergyLedger(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the device's joules went while one pair was under load. The parts sum to `device_j`."""
+
+    pair_id: str
+    device_j: float
+    requests_j: float
+    idle_j: float
+    """Drawn while no request was in flight."""
+    unattributed_j: float
+    """Drawn in ticks whose readings cannot be trusted, or that no request can be charged for."""
+    prefill_j: float
+    decode_j: float
+    idle_power_w: float | None
+    """The measured baseline that net figures subtract."""
+    window_s: float
+    domains: tuple[str, ...]
+    boundary: str
+    grade: Grade
+    gain_low: float
+    gain_high: float
+
+
+class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair's numbers."""
+
+    identity: PairIdentity
+    attempted: int
+    served: int
+    failed: int
+    metrics: dict[str, Estimate]
+    slices: dict[str, dict[str, dict[str, Estimate]]]
+    """`slices["kind"]["knowledge"]["accuracy"]`; also `level` and `category`."""
+    ledger: EnergyLedger | None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two pairs on the same items, paired: value is `a / b`."""
+
+    a: str
+    b: str
+    metric: str
+    ratio: Estimate
+    decided: bool
+    """Does the interval leave 1 out?"""
+    sentence: str
+    """One a person can quote."""
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it."""
+
+    name: str
+    perwatt_version: str
+    started: str
+    """ISO 8601, UTC."""
+    duration_s: float
+    complete: bool
+    workload: dict[str, Any]
+    """name, version, sha256, licence, items asked."""
+    energy_line: str
+    """First line of the output: which sensor, which grade, which boundary."""
+    headline: str
+    pairs: tuple[PairSummary, ...]
+    comparisons: tuple[Comparison, ...]
+    verdicts: tuple[Verdict, ...]
+    metrics: tuple[MetricInfo, ...]
+    environment: dict[str, Any]
+    spec: dict[str, Any]
