@@ -1,0 +1,5 @@
+"""`python -m perwatt`."""
+
+from perwatt.cli import main
+
+main()

@@ -1,0 +1,58 @@
+"""The command line: one file per verb, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from perwatt import __version__
+from perwatt.core.errors import InterruptedRunError, PerwattError
+
+__all__ = ["main"]
+
+_VERBS = {
+    "demo": "Real embedded models on the built-in workload: a table and report.html.",
+    "run": "Ask a workload of one or more pairs; measure, score and report.",
+    "resume": "Go on with a run that was interrupted.",
+    "report": "Write one self-contained HTML report of one or more runs.",
+    "doctor": "What is found on this machine, and the mend for what is not.",
+    "list": "Every plug-in, model and workload, and where it comes from.",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the `perwatt` command. Exit codes are those of DESIGN §6."""
+    try:
+        _dispatch(sys.argv[1:] if argv is None else list(argv))
+    except PerwattError as error:
+        print(f"perwatt: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("perwatt: Stopped before anything was started.", file=sys.stderr)
+        sys.exit(InterruptedRunError.exit_code)
+    except BrokenPipeError:
+        # The reader of stdout (`| head`) has gone: nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _dispatch(argv: list[str]) -> None:
+    from cyclopts import App, CycloptsError
+
+    app = App(
+        name="perwatt",
+        help="Intelligence per watt: measures how much correct work a language model on an "
+        "accelerator does for the power and energy it draws.",
+        help_format="plaintext",
+        version=__version__,
+        result_action="return_value",
+    )
+    for verb, summary in _VERBS.items():
+        module = {"list": "list_"}.get(verb, verb)
+        app.command(f"perwatt.cli.{module}:{module}", name=verb, help=summary)
+    try:
+        app(argv, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        text = " ".join(str(error).split())
+        raise PerwattError(text, "See `perwatt --help`.") from None

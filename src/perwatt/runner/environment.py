@@ -1,0 +1,76 @@
+"""The fingerprint of the machine and the software, saved in run.json beside the numbers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["fingerprint"]
+
+_PACKAGES = ("xllamacpp", "gguf", "aiohttp", "numpy", "duckdb", "nvidia-ml-py")
+
+
+def fingerprint() -> dict[str, Any]:
+    """What a reader needs to judge whether two runs compare. Names no user, host or path."""
+    cpu = _cpuinfo()
+    return {
+        "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "cpus_usable": _usable_cpus(),
+        "memory_bytes": _memory_bytes(),
+        "hypervisor": "hypervisor" in cpu.get("flags", "").split() if cpu else None,
+        "container": _container(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "os": platform.platform(terse=True),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def _cpuinfo() -> dict[str, str]:
+    text = _read("/proc/cpuinfo") or ""
+    first = text.split("\n\n", 1)[0]
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _usable_cpus() -> int | None:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _container() -> str | None:
+    if Path("/.dockerenv").exists():
+        return "docker"
+    if Path("/run/.containerenv").exists():
+        return "podman"
+    return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,69 @@
+"""Who else uses this machine: CPU time of the run, of perwatt itself and of everybody else.
+
+A neighbour on two cores cut one engine's rate tenfold, so every phase records the neighbours' share.
+Read from /proc (Linux); elsewhere the shares are None, never 0.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["CpuSnapshot", "cpu_shares", "cpu_snapshot"]
+
+_PROC = Path("/proc")
+
+
+class CpuSnapshot(msgspec.Struct, frozen=True):
+    """CPU seconds since boot, in units of clock ticks."""
+
+    total: int
+    """All CPUs, idle included."""
+    busy: int
+    """Not idle and not waiting for a disk; time stolen by the hypervisor counts as busy."""
+    under_test: int | None
+    """The processes under test and their children. None when one could not be read."""
+    own: int
+    """This process."""
+
+
+def cpu_snapshot(pids: Iterable[int], proc: Path = _PROC) -> CpuSnapshot | None:
+    """Read the counters now; None where there is no /proc/stat."""
+    try:
+        first = (proc / "stat").read_text(encoding="ascii").split("\n", 1)[0]
+        own = _process_ticks(proc, os.getpid())
+    except OSError:
+        return None
+    user, nice, system, idle, iowait, irq, softirq, steal = map(int, first.split()[1:9])
+    under_test: int | None = 0
+    for pid in pids:
+        try:
+            under_test = (under_test or 0) + _process_ticks(proc, pid)
+        except OSError:
+            under_test = None
+            break
+    busy = user + nice + system + irq + softirq + steal
+    return CpuSnapshot(busy + idle + iowait, busy, under_test, own)
+
+
+def cpu_shares(before: CpuSnapshot, after: CpuSnapshot) -> tuple[float | None, float | None]:
+    """(neighbours' share, perwatt's own share) of all CPU time between two snapshots."""
+    total = after.total - before.total
+    if total <= 0:
+        return None, None
+    own = (after.own - before.own) / total
+    if before.under_test is None or after.under_test is None:
+        return None, own
+    ours = (after.under_test - before.under_test) + (after.own - before.own)
+    # Process and system counters tick apart by a jiffy or two: a small negative rest is nobody.
+    return max(0.0, (after.busy - before.busy - ours) / total), own
+
+
+def _process_ticks(proc: Path, pid: int) -> int:
+    # Fields 14 and 15 (man 5 proc_pid_stat), counted after the name, which may hold spaces.
+    fields = (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    after_name = fields.rpartition(")")[2].split()
+    return int(after_name[11]) + int(after_name[12])
