@@ -88,10 +88,11 @@ class DiskFullError(FileError):
 class MissingExtraError(PerwattError):
     """An optional dependency is missing."""
 
-    def __init__(self, package: str, extra: str, why: str) -> None:
+    def __init__(self, package: str, extra: str | None, why: str) -> None:
+        wanted = package if extra is None else f"'perwatt[{extra}]'"
         super().__init__(
             f"{why} needs the package {package!r}, which is not installed.",
-            f"Run: pip install 'perwatt[{extra}]'",
+            f"Run: pip install {wanted}",
         )
 
 

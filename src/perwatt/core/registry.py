@@ -61,9 +61,8 @@ class Registry(Generic[F]):
         try:
             factory: F = point.load()
         except ModuleNotFoundError as error:
-            raise MissingExtraError(
-                error.name or point.module, "all", f"The {self.kind} {name!r}"
-            ) from error
+            package = error.name or point.module
+            raise MissingExtraError(package, None, f"The {self.kind} {name!r}") from error
         return factory
 
     def names(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Who else uses this machine: CPU time of the run, of perwatt itself and of everybody else.
 
-A neighbour on two cores cut one engine's rate tenfold, so every phase records the neighbours' share.
-Read from /proc (Linux); elsewhere the shares are None, never 0.
+A neighbour on two cores cut one engine's rate tenfold, so every phase records its neighbours' share,
+read from /proc (Linux). Elsewhere the shares are None, never 0.
 """
 
 from __future__ import annotations

@@ -63,7 +63,9 @@ def make_plan(spec: RunSpec, items: tuple[Item, ...]) -> Plan:
     order = np.random.default_rng(spec.seed).permutation(len(items) * spec.repeats)
     asked = [(items[k % len(items)], int(k) // len(items)) for k in order]
     rounds = min(spec.rounds, len(asked))
-    blocks = [asked[len(asked) * r // rounds : len(asked) * (r + 1) // rounds] for r in range(rounds)]
+    blocks = [
+        asked[len(asked) * r // rounds : len(asked) * (r + 1) // rounds] for r in range(rounds)
+    ]
     ids = pair_ids(spec.model)
     pairs = list(zip(ids, spec.model, strict=True))
     segments = []
@@ -75,7 +77,7 @@ def make_plan(spec: RunSpec, items: tuple[Item, ...]) -> Plan:
 
 
 def pair_ids(models: tuple[str, ...]) -> list[str]:
-    """Short ids, stable for one spec: the model's name, or its file's; numbered where they clash."""
+    """Short ids, stable for one spec: the model's name or its file's, numbered where they clash."""
     ids: list[str] = []
     for model in models:
         base, at, precision = model.rpartition("@")
@@ -113,7 +115,8 @@ def _joined(segments: list[Segment]) -> tuple[Segment, ...]:
     joined: list[Segment] = []
     for segment in segments:
         if joined and joined[-1].pair_id == segment.pair_id:
-            last = joined.pop()
-            segment = msgspec.structs.replace(last, jobs=last.jobs + segment.jobs)
-        joined.append(segment)
+            both = joined[-1].jobs + segment.jobs
+            joined[-1] = msgspec.structs.replace(joined[-1], jobs=both)
+        else:
+            joined.append(segment)
     return tuple(joined)

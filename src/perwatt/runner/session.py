@@ -1,0 +1,323 @@
+"""One sitting of a run: engines started, idle measured, load applied, all of it journalled.
+
+It knows nothing of scores or tables: it turns a plan into a journal (`finish` does the rest).
+Stopped at any moment, by Ctrl-C or worse, it leaves a whole journal and no process behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+
+from perwatt.core.clock import anchor_now, now_ns, seconds
+from perwatt.core.errors import EngineError, FileError
+from perwatt.core.protocols import Endpoint, EndpointConfig
+from perwatt.core.records import Phase, PowerSample, Prompt, Reply, Request, Served, Workload
+from perwatt.core.registry import registry
+from perwatt.core.spec import RunSpec
+from perwatt.runner.events import Listener, Note, Progress, Stage
+from perwatt.runner.host import cpu_shares, cpu_snapshot
+from perwatt.runner.loadgen import closed_loop
+from perwatt.runner.plan import Job, Plan, Segment, prompt_for
+from perwatt.sensors.pick import Picked
+from perwatt.sensors.sampler import Sampler
+from perwatt.store.journal import JournalWriter, Power
+from perwatt.store.journal import Session as SessionStart
+from perwatt.store.rundir import RunDir
+
+__all__ = ["Session"]
+
+DEAD_AFTER = 8
+"""So many failures to reach the server in a row, and it is taken for dead."""
+
+
+class Session:
+    """Runs `plan` and appends to the journal. `opened` hears of each pair's identity."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        workload: Workload,
+        plan: Plan,
+        run_dir: RunDir,
+        journal: JournalWriter,
+        number: int,
+        picked: Picked | None,
+        opened: Callable[[Served], None],
+        listen: Listener,
+    ) -> None:
+        self.spec = spec
+        self.workload = workload
+        self.plan = plan
+        self.run_dir = run_dir
+        self.journal = journal
+        self.number = number
+        self.picked = picked
+        self.opened = opened
+        self.listen = listen
+        self.sampler = Sampler(picked.sensors, spec.sample_hz) if picked else None
+        self._phases = 0
+        self._done = 0
+        self._failed = 0
+        self._unreachable = 0
+        self._load_s = 0.0
+        self._recent: deque[PowerSample] = deque(maxlen=4096)
+
+    def run(self) -> None:
+        """Block until the plan is done. Ctrl-C and SIGTERM raise KeyboardInterrupt, cleaned up."""
+        try:
+            asyncio.run(self._run())
+        except asyncio.CancelledError:  # SIGTERM; asyncio itself turns SIGINT into this
+            raise KeyboardInterrupt from None
+
+    async def _run(self) -> None:
+        from perwatt import __version__
+
+        main = asyncio.current_task()
+        assert main is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+        self.journal.append(
+            SessionStart(
+                session=self.number,
+                anchor=anchor_now(),
+                perwatt_version=__version__,
+                pid=os.getpid(),
+            )
+        )
+        if self.sampler:
+            self.sampler.start()
+        ticker = asyncio.create_task(self._tick())
+        try:
+            if self.spec.idle_s:
+                self.listen(Stage(f"Measuring this machine at rest for {self.spec.idle_s:g} s"))
+                async with self._phase("bare_idle", None, ()):
+                    await asyncio.sleep(self.spec.idle_s)
+            for segment in self.plan.segments:
+                await self._segment(segment, ticker)
+        finally:
+            ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticker
+            if self.sampler:
+                self.sampler.stop()
+                self._drain()
+
+    async def _segment(self, segment: Segment, ticker: asyncio.Task[None]) -> None:
+        endpoint = self._endpoint(segment)
+        self.listen(Stage(f"Starting {segment.pair_id}"))
+        try:
+            async with self._phase("prepare", segment.pair_id, ()):
+                served = await endpoint.open()
+                self.opened(served)
+                for warning in served.warnings:
+                    self.listen(Note(warning))
+                if self.picked:
+                    self.picked.narrow(served.pids)
+                prompts = [(job, prompt_for(self.spec, self.workload, job)) for job in segment.jobs]
+                hashes = {p.request_id: await _prompt_hash(endpoint, p) for _, p in prompts}
+            pids = served.pids
+            if self.spec.warmup:
+                async with self._phase("warmup", segment.pair_id, pids):
+                    for _, prompt in prompts[: self.spec.warmup]:
+                        await endpoint.ask(prompt)
+            if self.spec.idle_s:
+                async with self._phase("loaded_idle", segment.pair_id, pids):
+                    await asyncio.sleep(self.spec.idle_s)
+            async with self._phase("load", segment.pair_id, pids) as phase:
+                await self._load(endpoint, served, phase, prompts, hashes, ticker)
+        finally:
+            await endpoint.close()
+
+    async def _load(
+        self,
+        endpoint: Endpoint,
+        served: Served,
+        phase: Phase,
+        prompts: Sequence[tuple[Job, Prompt]],
+        hashes: dict[str, str | None],
+        ticker: asyncio.Task[None],
+    ) -> None:
+        started_ns = now_ns()
+        load_before = self._load_s
+        pair_id = served.identity.pair_id
+
+        def finished(
+            job: Job, prompt: Prompt, scheduled_ns: int, in_flight: int, reply: Reply
+        ) -> None:
+            cancelled = reply.status == "cancelled"
+            self.journal.append(
+                Request(
+                    # A cancelled attempt is kept for its joules; the item itself is asked again.
+                    request_id=f"{job.request_id}#cancelled-{self.number}"
+                    if cancelled
+                    else job.request_id,
+                    item_id=job.item.id,
+                    pair_id=pair_id,
+                    session=self.number,
+                    phase_id=phase.phase_id,
+                    repeat=job.repeat,
+                    scheduled_ns=scheduled_ns,
+                    in_flight=in_flight,
+                    prompt_sha256=hashes.get(job.request_id),
+                    sampling=prompt.sampling,
+                    reply=reply,
+                )
+            )
+            if cancelled:
+                return
+            self._done += 1
+            self._failed += reply.status == "error"
+            self._unreachable = self._unreachable + 1 if _unreachable(reply) else 0
+            self._load_s = load_before + seconds(started_ns, now_ns())
+            self._progress(pair_id)
+
+        async def keep_going() -> None:
+            if ticker.done():  # it ends only by an error, such as a full disk
+                await ticker
+            if self._unreachable >= DEAD_AFTER:
+                log = f" Its log is {served.log}." if served.log else ""
+                msg = f"{served.identity.label} stopped answering after {self._done} requests.{log}"
+                raise EngineError(msg, f"Then go on with: perwatt resume {self.run_dir.path}")
+
+        try:
+            await closed_loop(endpoint, prompts, self.spec.in_flight, finished, keep_going)
+        except BaseExceptionGroup as group:
+            # Every place in flight reports the same trouble: one error is enough for a person.
+            raise _first(group) from None
+
+    @asynccontextmanager
+    async def _phase(
+        self, kind: str, pair_id: str | None, pids: Sequence[int]
+    ) -> AsyncIterator[Phase]:
+        """Journal a stretch's start and end: sensors read at both, the host's load between."""
+        self._read_sensors()
+        self._phases += 1
+        phase = msgspec.convert(
+            {
+                "phase_id": f"s{self.number}-{self._phases}",
+                "kind": kind,
+                "session": self.number,
+                "pair_id": pair_id,
+                "start_ns": now_ns(),
+            },
+            Phase,
+        )
+        before = cpu_snapshot(pids)
+        self.journal.append(phase)
+        try:
+            yield phase
+        finally:
+            end_ns = now_ns()
+            after = cpu_snapshot(pids)
+            neighbours, own = cpu_shares(before, after) if before and after else (None, None)
+            self._read_sensors()
+            self._drain()
+            self.journal.append(
+                msgspec.structs.replace(
+                    phase, end_ns=end_ns, neighbour_share=neighbours, own_share=own
+                )
+            )
+
+    def _endpoint(self, segment: Segment) -> Endpoint:
+        spec = self.spec
+        remote = "://" in spec.endpoint
+        factory = registry("endpoint").get("openai" if remote else spec.endpoint)
+        logs = self.run_dir.path / "logs"
+        try:
+            logs.mkdir(exist_ok=True)
+        except OSError as error:
+            msg = f"The folder {logs} cannot be made: {error.strerror}."
+            raise FileError(
+                msg, "Give a run directory that you may write to, with --out."
+            ) from None
+        endpoint: Endpoint = factory(
+            EndpointConfig(
+                pair_id=segment.pair_id,
+                model=segment.model,
+                work_dir=logs,
+                url=spec.endpoint if remote else None,
+                api_key_env=spec.api_key_env,
+                parallel=spec.in_flight,
+                threads=spec.threads,
+                context=spec.context,
+                port=spec.port,
+                timeout_s=spec.timeout_s,
+                accepted_terms=spec.accept_terms,
+            )
+        )
+        return endpoint
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._drain()
+
+    def _read_sensors(self) -> None:
+        if self.sampler:
+            self.sampler.read_now()
+
+    def _drain(self) -> None:
+        if not self.sampler:
+            return
+        samples = self.sampler.drain()
+        if samples:
+            self._recent.extend(samples)
+            self.journal.append(Power(session=self.number, samples=tuple(samples)))
+
+    def _progress(self, pair_id: str) -> None:
+        rate = self._done / self._load_s if self._load_s > 0 else None
+        left = self.plan.total - self._done
+        self.listen(
+            Progress(
+                pair_id=pair_id,
+                done=self._done,
+                total=self.plan.total,
+                failed=self._failed,
+                power_w=self._power_w(),
+                rate_per_s=rate,
+                eta_s=left / rate if rate else None,
+            )
+        )
+
+    def _power_w(self) -> float | None:
+        """Watts of the boundary over the last second or so of samples; None while unknown."""
+        if not self.picked:
+            return None
+        total = 0.0
+        names = [d.name for d in self.picked.domains if d.boundary == self.picked.boundary]
+        newest = self._recent[-1].t_ns if self._recent else 0
+        for name in names:
+            near = [s for s in self._recent if s.domain == name and newest - s.t_ns < 1_500_000_000]
+            counted = [s for s in near if s.counter_j is not None]
+            if len(counted) >= 2 and counted[-1].t_ns > counted[0].t_ns:
+                joules = (counted[-1].counter_j or 0.0) - (counted[0].counter_j or 0.0)
+                total += joules / seconds(counted[0].t_ns, counted[-1].t_ns)
+            else:
+                gauges = [s.power_w for s in near if s.power_w is not None]
+                if not gauges:
+                    return None
+                total += sum(gauges) / len(gauges)
+        return total if names else None
+
+
+async def _prompt_hash(endpoint: Endpoint, prompt: Prompt) -> str | None:
+    rendered = await endpoint.render(prompt)
+    if rendered is None:
+        return None
+    return hashlib.sha256(rendered.encode("utf-8", errors="surrogatepass")).hexdigest()
+
+
+def _unreachable(reply: Reply) -> bool:
+    return reply.status == "error" and reply.error_kind in {"connect", "engine-died"}
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
