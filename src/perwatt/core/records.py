@@ -13,6 +13,7 @@ from perwatt.core.estimate import Grade
 
 __all__ = [
     "Boundary",
+    "Columns",
     "Domain",
     "Item",
     "Judgement",
@@ -33,6 +34,9 @@ __all__ = [
 
 Boundary = Literal["accelerator", "package", "system"]
 """Which domains a joule figure covers."""
+
+Columns = dict[str, list[Any]]
+"""A table in memory: equally long lists by column name, None where a value is missing."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
