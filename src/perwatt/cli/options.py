@@ -43,12 +43,11 @@ def _spec_parameters() -> list[inspect.Parameter]:
         help_text = f"{field.description}{shown}"
         # Bounds and patterns are checked once, by RunSpec, so that every message is the same.
         typed = Annotated[
-            _bare(field.annotation) | None, Parameter(help=help_text, negative="", show_default=False)
+            _bare(field.annotation) | None,
+            Parameter(help=help_text, negative="", show_default=False),
         ]
         parameters.append(
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=typed
-            )
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=typed)
         )
     return parameters
 

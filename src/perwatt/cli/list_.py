@@ -1,0 +1,53 @@
+"""`perwatt list`: every plug-in, model and workload, and where it comes from."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from perwatt.cli.run import Json
+from perwatt.cli.show import stdout_console
+from perwatt.core.errors import UnknownNameError
+from perwatt.core.registry import KINDS, registry
+
+__all__ = ["list_"]
+
+
+def list_(
+    kind: Annotated[
+        str | None, Parameter(help="Only these: model, endpoint, sensor, workload …")
+    ] = None,
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """Every plug-in, model and workload, and where it comes from."""
+    from rich.table import Table
+
+    from perwatt.endpoints.models import known_models
+
+    if kind is not None and kind not in (*KINDS, "model"):
+        raise UnknownNameError("kind of plug-in", kind, [*KINDS, "model"])
+    wanted = [kind] if kind else [*KINDS, "model"]
+    plugins = [plugin for each in KINDS if each in wanted for plugin in registry(each)]
+    models = known_models() if "model" in wanted else []
+    if json:
+        found = {"plugins": plugins, "models": models}
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return
+    console = stdout_console()
+    if models:
+        table = Table("model", "weights", "licence", "state", title="Models", title_justify="left")
+        for model in models:
+            table.add_row(model.name, model.package, model.licence, model.state)
+        console.print(table)
+    for each in wanted:
+        rows = [plugin for plugin in plugins if plugin.kind == each]
+        if rows:
+            table = Table("name", "factory", "from", title=f"{each}s", title_justify="left")
+            for plugin in rows:
+                table.add_row(plugin.name, plugin.target, plugin.origin)
+            console.print(table)

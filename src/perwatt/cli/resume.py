@@ -1,0 +1,28 @@
+"""`perwatt resume DIR`: ask only what is missing, then finish as `run` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from perwatt.cli.run import FailOnErrors, Json, show_result
+from perwatt.cli.show import ProgressView
+
+__all__ = ["resume"]
+
+
+def resume(
+    directory: Annotated[Path, Parameter(help="Directory of an interrupted run.")],
+    /,
+    *,
+    json: Json = False,
+    fail_on_errors: FailOnErrors = False,
+) -> None:
+    """Go on with a run that was interrupted: nothing finished is asked again or counted twice."""
+    from perwatt.runner.start import resume as go_on
+
+    with ProgressView(json=json) as view:
+        go_on(directory, view)
+    show_result(directory, json=json, fail_on_errors=fail_on_errors)

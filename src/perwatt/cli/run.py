@@ -1,0 +1,76 @@
+"""`perwatt run`: one spec in; a run directory, a table and a report out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from perwatt.cli.options import with_spec_options
+from perwatt.cli.show import ProgressView, print_summary, stdout_console
+from perwatt.core.errors import FailuresError
+from perwatt.core.spec import RunSpec
+from perwatt.core.summary import RunSummary
+
+__all__ = ["run", "run_and_show", "show_result"]
+
+Json = Annotated[bool, Parameter(help="Print the summary as JSON on stdout.", negative="")]
+FailOnErrors = Annotated[
+    bool, Parameter(help="Exit 1 when any request failed.", negative="", show_default=False)
+]
+SpecFile = Annotated[
+    Path | None, Parameter(help="TOML file of these same options; options given here go over it.")
+]
+
+
+@with_spec_options
+def run(
+    given: dict[str, Any],
+    spec: SpecFile = None,
+    /,
+    *,
+    json: Json = False,
+    fail_on_errors: FailOnErrors = False,
+) -> None:
+    """Ask a workload of one or more pairs; measure, score and report."""
+    resolved = RunSpec.resolve(given, spec)
+    run_and_show(resolved, json=json, fail_on_errors=fail_on_errors)
+
+
+def run_and_show(spec: RunSpec, *, json: bool, fail_on_errors: bool = False) -> None:
+    """Start a run, show its progress, then its result. Shared by `run` and `demo`."""
+    from perwatt.runner.start import start
+
+    with ProgressView(json=json) as view:
+        directory = start(spec, view)
+    show_result(directory, json=json, fail_on_errors=fail_on_errors)
+
+
+def show_result(directory: Path, *, json: bool, fail_on_errors: bool = False) -> None:
+    """Summarise a finished run, write its report.html and print both where they belong."""
+    from perwatt.cli.report import load_run
+    from perwatt.report.build import write_report
+
+    loaded = load_run(directory)
+    page = directory / "report.html"
+    write_report([loaded], page)
+    if json:
+        sys.stdout.write(msgspec.json.encode(loaded.summary).decode() + "\n")
+    else:
+        console = stdout_console()
+        print_summary(loaded.summary, console)
+        console.print(f"\nRun directory: {directory}", soft_wrap=True)
+        console.print(f"Report:        {page}", soft_wrap=True)
+    if fail_on_errors:
+        _fail_on_errors(loaded.summary)
+
+
+def _fail_on_errors(summary: RunSummary) -> None:
+    failed = sum(pair.failed for pair in summary.pairs)
+    if failed:
+        asked = sum(pair.attempted for pair in summary.pairs)
+        msg = f"{failed} of {asked} requests failed, and --fail-on-errors was given."
+        raise FailuresError(msg, "Their reasons are in requests.parquet, column `error`.")

@@ -1,0 +1,163 @@
+"""What a person reads in a terminal: progress on stderr, the result on stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import IO, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from perwatt.core.estimate import Estimate
+from perwatt.core.summary import RunSummary
+from perwatt.core.units import format_duration, format_si, format_value
+from perwatt.runner.events import EnergyFound, Event, Note, Progress, Stage
+
+__all__ = ["ProgressView", "print_summary", "stdout_console"]
+
+TABLE_METRICS = (
+    "accuracy",
+    "ipj",
+    "ipw",
+    "j_per_correct",
+    "energy_gross",
+    "energy_net",
+    "power_gross",
+    "power_net",
+    "ttft",
+    "itl",
+    "tpot",
+    "decode_tokens_per_s",
+    "output_tokens_per_s",
+)
+PLAIN_EVERY_S = 5.0
+"""On a pipe or in CI, one plain line so often instead of a live bar."""
+
+
+def stdout_console(file: IO[str] | None = None) -> Console:
+    """Data goes to stdout, in full even when that is a pipe of unknown width."""
+    console = Console(file=file, highlight=False)
+    return console if console.is_terminal else Console(file=file, highlight=False, width=120)
+
+
+class ProgressView:
+    """Shows a run's events. The energy line goes first, to stdout unless `--json` has it."""
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        self._stage = ""
+        self._last: Progress | None = None
+        self._printed_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case EnergyFound():
+                print(event.line, file=sys.stderr if self._json else sys.stdout, flush=True)
+                if self._console.is_terminal:
+                    self._live = Live(console=self._console, refresh_per_second=2, transient=True)
+                    self._live.start()
+            case Note():
+                self._console.print(event.text, style="yellow")
+            case Stage():
+                self._stage = event.text
+                if not self._live:
+                    self._console.print(event.text)
+            case Progress():
+                self._stage = event.pair_id
+                self._last = event
+                if not self._live and time.monotonic() - self._printed_s >= PLAIN_EVERY_S:
+                    self._printed_s = time.monotonic()
+                    self._console.print(f"{event.pair_id}: {_progress_text(event)}")
+        if self._live:
+            self._live.update(self._picture())
+
+    def _picture(self) -> Group:
+        line = Text(self._stage, style="bold")
+        if self._last is None:
+            return Group(line)
+        bar = ProgressBar(total=self._last.total, completed=self._last.done, width=40)
+        return Group(line, bar, Text(_progress_text(self._last)))
+
+
+def _progress_text(p: Progress) -> str:
+    parts = [f"{p.done}/{p.total} requests"]
+    if p.power_w is not None:
+        parts.append(format_si(p.power_w, "W"))
+    if p.rate_per_s is not None:
+        parts.append(f"{p.rate_per_s:.2f}/s")
+    if p.eta_s is not None:
+        parts.append(f"{format_duration(p.eta_s)} left")
+    if p.failed:
+        parts.append(f"{p.failed} failed")
+    return ", ".join(parts)
+
+
+def print_summary(summary: RunSummary, console: Console) -> None:
+    """Headline, table with intervals and grades, comparisons, verdicts."""
+    console.print()
+    console.print(summary.headline, style="bold")
+    console.print()
+    console.print(_table(summary))
+    for comparison in summary.comparisons:
+        if comparison.ratio.value is not None:
+            console.print(f"• {comparison.sentence}")
+    for pair in summary.pairs:
+        if ledger := pair.ledger:
+            console.print(
+                f"• {pair.identity.label}: {format_si(ledger.requests_j, 'J')} in requests + "
+                f"{format_si(ledger.idle_j, 'J')} idle + {format_si(ledger.unattributed_j, 'J')} "
+                f"unattributed = {format_si(ledger.device_j, 'J')} of the device "
+                f"({', '.join(ledger.domains)}), in {format_duration(ledger.window_s)}."
+            )
+    if summary.verdicts:
+        console.print()
+    for verdict in summary.verdicts:
+        style = {"note": "dim", "warning": "yellow", "invalid": "bold red"}[verdict.severity]
+        mend = f" {verdict.mend}" if verdict.mend else ""
+        console.print(f"[{verdict.code}] {verdict.sentence}{mend}", style=style, markup=False)
+
+
+def _table(summary: RunSummary) -> Table:
+    table = Table(title=None, header_style="bold", pad_edge=False)
+    table.add_column("metric")
+    for pair in summary.pairs:
+        table.add_column(pair.identity.label, justify="right")
+    infos = {info.name: info for info in summary.metrics}
+    for name in TABLE_METRICS:
+        cells = [pair.metrics.get(name) for pair in summary.pairs]
+        if name in infos and any(cells):
+            table.add_row(infos[name].title, *(_cell(cell) for cell in cells))
+    served = [f"{pair.served} of {pair.attempted}" for pair in summary.pairs]
+    table.add_row("answered", *served)
+    return table
+
+
+def _cell(estimate: Estimate | None) -> Text:
+    if estimate is None or estimate.value is None:
+        return Text("–", style="dim")
+    text = Text(format_value(estimate.value, estimate.unit))
+    if estimate.low is not None and estimate.high is not None:
+        low, high = (format_value(v, estimate.unit) for v in (estimate.low, estimate.high))
+        text.append(f"  [{low}, {high}]", style="dim")
+    if estimate.grade is not None:
+        text.append(f" {estimate.grade}", style="bold")
+    return text

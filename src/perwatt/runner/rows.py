@@ -1,0 +1,100 @@
+"""Records of the journal as rows of the tables: marks, score and share of the joules side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from perwatt.core.records import Columns, Domain, Item, Request, Score
+from perwatt.store.journal import Power
+
+__all__ = ["EnergyShare", "columns", "power_row", "request_row", "score_row"]
+
+Row = dict[str, Any]
+
+
+class EnergyShare(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's joules, and how they were had."""
+
+    energy_gross_j: float | None
+    energy_net_j: float | None
+    energy_low_j: float | None
+    energy_high_j: float | None
+    prefill_j: float | None
+    decode_j: float | None
+    power_mean_w: float | None
+    boundary: str
+    grade: str
+    attribution: str
+    flags: tuple[str, ...] = ()
+
+
+def request_row(
+    request: Request, item: Item, score: Score | None, share: EnergyShare | None, workload: str
+) -> Row:
+    """A row of requests.parquet."""
+    reply = request.reply
+    energy = msgspec.structs.asdict(share) if share else {}
+    judgement = score.judgement if score else None
+    row = {
+        "request_id": request.request_id,
+        "item_id": request.item_id,
+        "pair_id": request.pair_id,
+        "workload": workload,
+        "kind": item.kind,
+        "level": item.level,
+        "category": item.category,
+        "group": item.group or item.id,
+        "repeat": request.repeat,
+        "session": request.session,
+        "phase_id": request.phase_id,
+        "in_flight": request.in_flight,
+        "scheduled_ns": request.scheduled_ns,
+        "prompt_sha256": request.prompt_sha256,
+        "sampling": msgspec.json.encode(request.sampling).decode(),
+        "score": judgement.value if judgement else None,
+        "extracted": judgement.extracted if judgement else None,
+        "abstained": judgement.abstained if judgement else None,
+        **energy,
+        "flags": list(share.flags) if share else [],
+    }
+    marks = msgspec.structs.asdict(reply)
+    marks["chunk_offsets_ns"] = list(reply.chunk_offsets_ns)
+    marks["server_timings"] = msgspec.json.encode(reply.server_timings).decode()
+    return {**marks, **row}
+
+
+def score_row(score: Score) -> Row:
+    """A row of scores.parquet. Joules of scoring itself are not metered, so they are missing."""
+    judgement = score.judgement
+    return {
+        "request_id": score.request_id,
+        "item_id": score.item_id,
+        "scorer": score.scorer,
+        "value": judgement.value,
+        "extracted": judgement.extracted,
+        "abstained": judgement.abstained,
+        "explanation": judgement.explanation,
+        "seconds": score.seconds,
+    }
+
+
+def power_row(batches: Sequence[Power], domains: Mapping[str, Domain]) -> Iterable[Row]:
+    """Rows of power.parquet, in order of time as the sampler gave them."""
+    for batch in batches:
+        for sample in batch.samples:
+            domain = domains[sample.domain]
+            yield {
+                **msgspec.structs.asdict(sample),
+                "session": batch.session,
+                "device": domain.device,
+                "source": domain.source,
+            }
+
+
+def columns(rows: Iterable[Row]) -> Columns:
+    """Rows with the same keys as columns. No rows make no columns."""
+    listed = list(rows)
+    return {name: [row[name] for row in listed] for name in listed[0]} if listed else {}

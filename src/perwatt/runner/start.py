@@ -1,0 +1,172 @@
+"""Start a run, or go on with one. The Python call, the TOML file and the command line all end here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from perwatt import __version__
+from perwatt.core.errors import InterruptedRunError, PerwattError, RunDirError, SpecError
+from perwatt.core.records import PairIdentity, Served, Workload
+from perwatt.core.registry import registry
+from perwatt.core.spec import RunSpec
+from perwatt.runner.energy import find_energy
+from perwatt.runner.environment import fingerprint
+from perwatt.runner.events import EnergyFound, Listener, Stage
+from perwatt.runner.finish import finish
+from perwatt.runner.plan import Plan, make_plan, pair_ids
+from perwatt.runner.score import check_scorers
+from perwatt.runner.session import Session
+from perwatt.store.journal import JournalWriter, read_journal
+from perwatt.store.rundir import RunDir
+from perwatt.workloads.load import load, sample
+
+__all__ = ["FORMAT", "resume", "start"]
+
+FORMAT = 1
+"""Version of run.json and the journal."""
+
+
+def start(spec: RunSpec, listen: Listener) -> Path:
+    """Do all that `spec` says and return the run's directory, complete.
+
+    Raises a PerwattError before anything is asked if the spec cannot be done here;
+    InterruptedRunError after Ctrl-C, with the directory that `resume` takes.
+    """
+    workload = load(spec.workload)
+    items = sample(workload, spec.limit, spec.seed) if spec.limit else workload.items
+    check_scorers(items)
+    registry("attribution").get(spec.attribution)
+    plan = make_plan(spec, items)
+    started = datetime.now(UTC)
+    directory = spec.out or Path("runs") / _name(spec, started)
+    run_dir = RunDir.create(directory)
+    try:
+        run_dir.write_run(
+            {
+                "format": FORMAT,
+                "perwatt_version": __version__,
+                "name": directory.resolve().name,
+                "status": "running",
+                "started": started.isoformat(timespec="seconds"),
+                "spec": spec.to_json(),
+                "workload": _described(workload, len(items)),
+                "requests": plan.total,
+                "environment": fingerprint(),
+                "pairs": {},
+            }
+        )
+        _sit(spec, workload, plan, run_dir, 1, listen)
+    finally:
+        run_dir.close()
+    return directory
+
+
+def resume(directory: Path, listen: Listener) -> None:
+    """Ask what an interrupted run has not finished, then finish it. A finished run is left as it is.
+
+    Raises RunDirError where there is no run, where another process is at it, or where the items
+    have changed since.
+    """
+    run_dir = RunDir.open(directory)
+    try:
+        run = run_dir.read_run()
+        if run.get("status") == "complete":
+            listen(Stage(f"{directory} is complete; nothing is left to ask"))
+            return
+        spec = RunSpec.resolve(run["spec"])
+        workload = load(spec.workload)
+        if workload.sha256 != run["workload"]["sha256"]:
+            msg = f"The items of the workload {spec.workload} have changed since {directory} began."
+            raise RunDirError(msg, "Bring the old items back, or start a new run.")
+        items = sample(workload, spec.limit, spec.seed) if spec.limit else workload.items
+        journal = read_journal(run_dir.journal)
+        plan = make_plan(spec, items).without(journal.done)
+        number = max((s.session for s in journal.sessions), default=0) + 1
+        _sit(spec, workload, plan, run_dir, number, listen)
+    finally:
+        run_dir.close()
+
+
+def _sit(
+    spec: RunSpec, workload: Workload, plan: Plan, run_dir: RunDir, number: int, listen: Listener
+) -> None:
+    """One session and what follows it. Says in run.json how it ended, whichever way it did."""
+    run = run_dir.read_run()
+    identities = {k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()}
+
+    def opened(served: Served) -> None:
+        identity = served.identity
+        _same_as_before(identities.get(identity.pair_id), identity)
+        identities[identity.pair_id] = identity
+        order = pair_ids(spec.model)
+        run["pairs"] = {k: msgspec.to_builtins(identities[k]) for k in order if k in identities}
+        run_dir.write_run(run)
+
+    try:
+        picked, line = find_energy(spec)
+        run["energy"] = _energy_record(picked, line)
+        run["status"] = "running"
+        run_dir.write_run(run)
+        listen(EnergyFound(line))
+        with JournalWriter(run_dir.journal) as journal:
+            session = Session(
+                spec, workload, plan, run_dir, journal, number, picked, opened, listen
+            )
+            if plan.segments:
+                session.run()
+            finish(run_dir, run, workload, journal, listen)
+    except KeyboardInterrupt:
+        run_dir.write_run({**run, "status": "interrupted"})
+        msg = f"Stopped; {run_dir.path} holds all that had finished."
+        raise InterruptedRunError(msg, f"Go on with: perwatt resume {run_dir.path}") from None
+    except PerwattError:
+        _say_failed(run_dir, run)
+        raise
+
+
+def _say_failed(run_dir: RunDir, run: Mapping[str, Any]) -> None:
+    try:
+        run_dir.write_run({**run, "status": "failed"})
+    except PerwattError:
+        return  # a full disk: the error being raised already says so, and run.json stays as it was
+
+
+def _same_as_before(before: PairIdentity | None, now: PairIdentity) -> None:
+    if before is not None and before.model_sha256 != now.model_sha256:
+        msg = f"The weights of {now.label} are not those this run began with."
+        raise SpecError(msg, "Bring the old file back, or start a new run.")
+
+
+def _name(spec: RunSpec, started: datetime) -> str:
+    pairs = "-".join(pair_ids(spec.model)[:2])
+    text = f"{started:%Y%m%d-%H%M%S}-{pairs}-{Path(spec.workload).stem}"
+    return re.sub(r"[^A-Za-z0-9._@-]+", "-", text)
+
+
+def _described(workload: Workload, asked: int) -> dict[str, Any]:
+    return {
+        "name": workload.name,
+        "version": workload.version,
+        "sha256": workload.sha256,
+        "licence": workload.licence,
+        "source": workload.source,
+        "items": len(workload.items),
+        "items_asked": asked,
+    }
+
+
+def _energy_record(picked: Any, line: str) -> dict[str, Any]:
+    if picked is None:
+        return {"line": line, "boundary": None, "grade": None, "domains": []}
+    return {
+        "line": line,
+        "boundary": picked.boundary,
+        "grade": picked.grade,
+        "domains": msgspec.to_builtins(picked.domains),
+    }

@@ -1,0 +1,71 @@
+"""The command as a person types it: help, wrong usage, exit codes. In this process, no engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from perwatt.cli import main
+
+
+def exit_of(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    try:
+        main(argv)
+        code = 0
+    except SystemExit as stop:
+        assert isinstance(stop.code, int)
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = exit_of(capsys, "--help")
+    assert code == 0
+    for verb in ("demo", "run", "resume", "report", "doctor", "list"):
+        assert f" {verb} " in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["rnu"], "run"),
+        (["run"], "--model is missing"),
+        (["run", "--model", "x", "--limmit", "3"], "--limit"),
+        (["run", "--model", "x", "--limit", "many"], "limit"),
+        (["run", "--model", "x", "--limit", "0"], "--limit 0 is not usable"),
+        (["run", "--model", "x", "--load", "open"], "--load 'open' is not usable"),
+        (["run", "--model", "x", "--workload", "coer"], "Did you mean core"),
+        (["run", "--model", "x", "--attribution", "tiem"], "Did you mean time"),
+        (["run", "no-such-spec.toml"], "no spec file no-such-spec.toml"),
+        (["run", "--model", "smolm2-135m", "--limit", "1"], "Did you mean smollm2-135m"),
+        (["run", "--model", "x.gguf", "--limit", "1"], "x.gguf"),
+        (["resume", "no-such-run"], "no-such-run"),
+        (["report"], "no run directory"),
+        (["report", "no-such-run"], "no-such-run"),
+        (["list", "models"], "Did you mean model"),
+        (["demo", "--limit", "-3"], "--limit -3 is not usable"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_2(
+    argv: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = exit_of(capsys, *argv)
+    assert code == 2
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("perwatt: ")
+    assert sentence in last
+    assert "Traceback" not in err
+
+
+def test_list_shows_where_each_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = exit_of(capsys, "list")
+    assert code == 0
+    for name in ("smollm2-135m", "gemma3-270m", "core", "rapl", "choice", "llamacpp", "perwatt "):
+        assert name in out
