@@ -22,6 +22,7 @@ from perwatt.store.tables import (
     write_requests,
     write_scores,
     write_table,
+    write_tables,
 )
 
 DESIGN_4 = """request_id, item_id, pair_id, workload, kind, level, category, repeat, status,
@@ -146,9 +147,12 @@ def test_load_tables(tmp_path: Path) -> None:
         run.write_run({"name": "r"})
         with pytest.raises(RunDirError, match="perwatt resume"):
             load_tables(run.path)
-        write_requests(run.path / "requests.parquet", {"request_id": ["a"]})
-        write_power(run.path / "power.parquet", {"t_ns": [1]})
-        write_scores(run.path / "scores.parquet", {"request_id": ["a"]})
+        write_tables(
+            run.path,
+            requests={"request_id": ["a"]},
+            power={"t_ns": [1]},
+            scores={"request_id": ["a"]},
+        )
         tables = load_tables(run.path)  # while another holds the lock
     assert tables.run == {"name": "r"}
     assert tables.requests["request_id"] == ["a"]

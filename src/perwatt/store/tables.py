@@ -24,7 +24,14 @@ from perwatt.store.schema import POWER, REQUESTS, SCORES
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["read_table", "write_power", "write_requests", "write_scores", "write_table"]
+__all__ = [
+    "read_table",
+    "write_power",
+    "write_requests",
+    "write_scores",
+    "write_table",
+    "write_tables",
+]
 
 _BATCH = 4096
 
@@ -42,6 +49,13 @@ def write_power(path: Path, columns: Columns) -> None:
 def write_scores(path: Path, columns: Columns) -> None:
     """scores.parquet; columns of `schema.SCORES`."""
     write_table(path, columns, SCORES)
+
+
+def write_tables(directory: Path, *, requests: Columns, power: Columns, scores: Columns) -> None:
+    """All three into a run directory, each whole or not at all."""
+    write_requests(directory / "requests.parquet", requests)
+    write_power(directory / "power.parquet", power)
+    write_scores(directory / "scores.parquet", scores)
 
 
 def write_table(path: Path, columns: Columns, schema: Mapping[str, str]) -> None:
