@@ -1,0 +1,47 @@
+"""How often the answer is right, and how often there was none."""
+
+from __future__ import annotations
+
+from perwatt.metrics.metric import metric
+from perwatt.stats.sample import Floats, Sample
+
+__all__ = ["accuracy", "extraction_failure_share", "failure_share"]
+
+
+@metric(
+    name="accuracy",
+    title="Accuracy",
+    short="Accuracy",
+    unit="share",
+    formula="mean a_i over all attempted requests; a failed request has a_i = 0",
+    better="higher",
+    aliases=("score (Inspect)", "acc (lm-eval)"),
+    sliced=True,
+)
+def accuracy(sample: Sample) -> Floats:
+    return sample.mean("score")
+
+
+@metric(
+    name="failure_share",
+    title="Failed requests",
+    short="Failed",
+    unit="share",
+    formula="failed requests / attempted requests",
+    better="lower",
+    aliases=("error rate (GuideLLM)",),
+)
+def failure_share(sample: Sample) -> Floats:
+    return sample.mean("failed")
+
+
+@metric(
+    name="extraction_failure_share",
+    title="Answers that could not be read",
+    short="Unread",
+    unit="share",
+    formula="served answers in which the scorer found no answer / served answers it judged",
+    better="lower",
+)
+def extraction_failure_share(sample: Sample) -> Floats:
+    return sample.mean_present("unread")

@@ -1,0 +1,166 @@
+"""Sentences a person can quote: value, interval, how many items, and what the joules rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perwatt.core.estimate import Estimate
+from perwatt.core.summary import Comparison, PairSummary
+from perwatt.core.units import format_value
+from perwatt.stats.intervals import Interval
+
+__all__ = ["accuracy_sentence", "headline", "no_comparison", "ratio_sentence"]
+
+_ENERGY = {
+    "A": "energy measured at the wall, grade A",
+    "B": "energy from a counter, grade B",
+    "C": "energy from sampled power, grade C",
+    "D": "estimated energy, grade D",
+}
+
+# What a does, how many times over, and b: one line for each compared metric.
+_RATIO = {
+    "accuracy": "{a} is right {r} as often as {b}",
+    "ipj": "{a} does {r} the correct answers per joule of {b}",
+    "ipw": "{a} does {r} the correct answers per watt of {b}",
+    "energy_gross_j": "{a} uses {r} the energy of {b} for a request",
+    "latency": "{a} takes {r} the time of {b} for a request",
+}
+_SUBJECT = {
+    "accuracy": "accuracy",
+    "ipj": "correct answers per joule",
+    "ipw": "correct answers per watt",
+    "energy_gross_j": "energy",
+    "latency": "latency",
+}
+_UNDECIDED = " The interval includes {even}, so this run does not decide between them."
+
+
+def ratio_sentence(a: str, b: str, metric: str, ratio: Estimate) -> str:
+    """`ratio.value` must be there."""
+    assert ratio.value is not None
+    text = _RATIO[metric].format(a=a, b=b, r=f"{_times(ratio.value)}")
+    notes = [_items(ratio.n)]
+    if ratio.low is not None and ratio.high is not None:
+        notes.insert(0, f"95% interval {_times(ratio.low)} to {_times(ratio.high)}")
+    elif ratio.reason:
+        notes.insert(0, ratio.reason)
+    if ratio.grade is not None:
+        notes.append(_ENERGY[ratio.grade])
+    text += f" ({', '.join(notes)})."
+    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
+        text += _UNDECIDED.format(even="1")
+    return text
+
+
+def accuracy_sentence(
+    a: str, b: str, shares: tuple[float, float], difference: Interval, test: str
+) -> str:
+    """Both shares, the paired difference in points, and `test`: a paired test with its p."""
+    if difference.value is None:
+        return no_comparison(a, b, "accuracy", difference.reason or "")
+    left, right = (format_value(share, "share") for share in shares)
+    text = f"{a} answers {left} right and {b} {right}"
+    text += f": {_points(difference.value)} points ("
+    end = ""
+    if difference.low is not None and difference.high is not None:
+        text += f"95% interval {_points(difference.low)} to {_points(difference.high)}, "
+        if difference.low <= 0 <= difference.high:
+            end = _UNDECIDED.format(even="0")
+    return f"{text}{test}, {_items(difference.n)}).{end}"
+
+
+def no_comparison(a: str, b: str, metric: str, reason: str) -> str:
+    return f"{a} and {b} cannot be compared in {_SUBJECT[metric]}: {reason}."
+
+
+def headline(pairs: Sequence[PairSummary], comparisons: Sequence[Comparison]) -> str:
+    """One sentence: a single pair's accuracy and joules per correct answer, or the best pair by
+    correct answers per joule against the first (the next best, if the first is best)."""
+    if not pairs:
+        return "No pair was measured."
+    if len(pairs) == 1:
+        return _one(pairs[0])
+    for metric in ("ipj", "accuracy"):
+        ranked = _ranked(pairs, metric)
+        if len(ranked) < 2:
+            continue
+        first = pairs[0]
+        best = ranked[0]
+        other = first if best is not first else ranked[1]
+        for comparison in comparisons:
+            names = (best.identity.pair_id, other.identity.pair_id)
+            if comparison.metric != metric or comparison.ratio.value is None:
+                continue
+            if (comparison.a, comparison.b) == names:
+                return comparison.sentence
+            if (comparison.b, comparison.a) == names:
+                turned = _turned(comparison.ratio)
+                if turned is not None:
+                    return ratio_sentence(best.identity.label, other.identity.label, metric, turned)
+    return " ".join(_one(pair) for pair in pairs)
+
+
+def _one(pair: PairSummary) -> str:
+    accuracy, cost = pair.metrics["accuracy"], pair.metrics["j_per_correct"]
+    label = pair.identity.label
+    if accuracy.value is None:
+        return f"{label} has no accuracy: {accuracy.reason}."
+    text = f"{label} answers {format_value(accuracy.value, 'share')} right"
+    if cost.value is None:
+        note = f"{_interval(accuracy)}{_items(accuracy.n)}"
+        return f"{text} ({note}); joules per correct answer are unknown: {cost.reason}."
+    text += f" at {format_value(cost.value, cost.unit)} per correct answer"
+    grade = f", {_ENERGY[cost.grade]}" if cost.grade else ""
+    return f"{text} ({_interval(cost)}{_items(cost.n)}{grade})."
+
+
+def _ranked(pairs: Sequence[PairSummary], metric: str) -> list[PairSummary]:
+    known = [(pair.metrics[metric].value, pair) for pair in pairs]
+    return [
+        pair
+        for value, pair in sorted(
+            ((value, pair) for value, pair in known if value is not None),
+            key=lambda entry: entry[0],
+            reverse=True,
+        )
+    ]
+
+
+def _turned(ratio: Estimate) -> Estimate | None:
+    """b / a from a / b."""
+    if not ratio.value:
+        return None
+    low = 1 / ratio.high if ratio.high else None
+    high = 1 / ratio.low if ratio.low else None
+    both = low is not None and high is not None
+    return Estimate(
+        value=1 / ratio.value,
+        low=low if both else None,
+        high=high if both else None,
+        unit=ratio.unit,
+        method=ratio.method,
+        n=ratio.n,
+        grade=ratio.grade,
+        boundary=ratio.boundary,
+        reason=ratio.reason,
+    )
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    low, high = (format_value(v, estimate.unit) for v in (estimate.low, estimate.high))
+    return f"95% interval {low} to {high}, "
+
+
+def _times(value: float) -> str:
+    return f"{format_value(value, '', 2)}×" if value < 0.1 else f"{value:.2f}×"
+
+
+def _points(value: float) -> str:
+    return f"{value * 100:+.1f}".replace("-", "−")
+
+
+def _items(n: int) -> str:
+    return f"{n} item" if n == 1 else f"{n} items"
