@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Attribution", "Endpoint", "EndpointConfig", "Scorer", "Sensor"]
+__all__ = ["Attribution", "Endpoint", "EndpointConfig", "Scorer", "Sensor", "Shares"]
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,11 +88,27 @@ class Scorer(Protocol):
     def __call__(self, item: Item, text: str) -> Judgement: ...
 
 
-class Attribution(Protocol):
-    """Weights by which the energy of each tick is shared among the requests in it.
+class Shares(NamedTuple):
+    """Which part of each interval's joules each request is charged. Four arrays, each (m,)."""
 
-    Shapes: `edges_ns` (t+1,), the rest (r,). Returns (t, r) weights ≥ 0; a row sums to 1, or is all
-    zero when no request was active in that tick. Decode weights are those after the first chunk.
+    interval: NDArray[np.int64]
+    """0 to t − 1."""
+    request: NDArray[np.int64]
+    """0 to r − 1; each (interval, request) at most once."""
+    prefill: Floats
+    """Weight ≥ 0 before the request's first chunk."""
+    decode: Floats
+    """Weight ≥ 0 after it."""
+
+
+class Attribution(Protocol):
+    """Shares the joules of each interval among the requests active in it.
+
+    Shapes: `edges_ns` (t+1,), rising; the rest (r,). Every mark of a request that falls within the
+    edges is itself an edge, so a request is active in the whole of an interval or in none of it,
+    and either before its first chunk there or after. Requests may begin before the first edge and
+    end after the last: it is called block by block, and must not depend on where the blocks are
+    cut. The weights of an interval (prefill + decode) sum to 1, or there are none.
     """
 
     def __call__(
@@ -102,6 +118,6 @@ class Attribution(Protocol):
         first_chunk_ns: NDArray[np.int64],
         end_ns: NDArray[np.int64],
         completion_tokens: Floats,
-    ) -> tuple[Floats, Floats]:
-        """Prefill weights and decode weights, each (t, r); their sum is the weight."""
+    ) -> Shares:
+        """`first_chunk_ns` is `end_ns` where no chunk came; tokens are NaN where unknown."""
         ...
