@@ -91,7 +91,10 @@ def _common(a: Columns, b: Columns) -> tuple[Columns, Columns]:
         take(side, [row for row, item in enumerate(side["item_id"]) if item in both])
         for side in (a, b)
     )
-    return next(kept), next(kept)
+    a, b = kept
+    # Resampled as one: b's items take a's groups, even if another version grouped them otherwise.
+    group_of = dict(zip(a["item_id"], clusters_of(a), strict=True))
+    return a, {**b, "group": [group_of[item] for item in b["item_id"]]}
 
 
 def _unlike(a: EnergyLedger | None, b: EnergyLedger | None) -> str | None:
