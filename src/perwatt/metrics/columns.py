@@ -110,7 +110,9 @@ def _scores(requests: Columns, column: Callable[[str], Floats]) -> Floats:
 
 def _unread(requests: Columns, ok: Any) -> Floats:
     size = len(ok)
-    extracted = requests.get("extracted") or [None] * size
+    if "extracted" not in requests:
+        return np.full(size, np.nan)
+    extracted = requests["extracted"]
     abstained = requests.get("abstained") or [None] * size
     scored = requests.get("score") or [None] * size
     judged = [

@@ -1,0 +1,239 @@
+"""Summaries, comparisons and the sentences people quote."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from perwatt.core.records import Columns, PairIdentity
+from perwatt.core.summary import Comparison, EnergyLedger, PairSummary
+from perwatt.metrics.summarise import compare_pairs, headline, summarise_pair
+
+S = 1_000_000_000
+
+
+def identity(pair_id: str = "a", label: str = "Model A") -> PairIdentity:
+    return PairIdentity(pair_id=pair_id, label=label, model="m", engine="e", device="cpu")
+
+
+def ledger(pair_id: str = "a", **given: Any) -> EnergyLedger:
+    base = {
+        "pair_id": pair_id,
+        "device_j": 26.0,
+        "requests_j": 26.0,
+        "idle_j": 0.0,
+        "unattributed_j": 0.0,
+        "prefill_j": 11.0,
+        "decode_j": 15.0,
+        "idle_power_w": 3.0,
+        "window_s": 3.0,
+        "domains": ("package-0",),
+        "boundary": "package",
+        "grade": "B",
+        "gain_low": 1.0,
+        "gain_high": 1.0,
+    }
+    return EnergyLedger(**{**base, **given})
+
+
+def simulated(n: int, right: float, watts: float, seed: int) -> Columns:
+    """`n` items, the same for every seed; `right` is about the share answered right."""
+    items, own = np.random.default_rng(7), np.random.default_rng(seed)
+    rows = []
+    for i in range(n):
+        hard, tokens = items.random(), int(items.integers(2, 40))
+        first = int(S * (0.05 + 0.05 * own.random()))
+        offsets = first + np.cumsum(np.r_[0, (S * 0.01 * (1 + own.random(tokens - 1)))])
+        took = int(offsets[-1])
+        joules = watts * took / S * (0.95 + 0.1 * own.random())
+        rows.append(
+            {
+                "item_id": f"i{i}",
+                "group": f"i{i}",
+                "status": "ok",
+                "kind": f"kind-{i % 3}",
+                "level": i % 2 + 1,
+                "category": None,
+                "phase_id": "p",
+                "scheduled_ns": i * S,
+                "dispatched_ns": i * S,
+                "first_chunk_ns": i * S + first,
+                "last_chunk_ns": i * S + took,
+                "chunk_offsets_ns": [int(t) for t in offsets],
+                "prompt_tokens": 60,
+                "cached_tokens": 0,
+                "completion_tokens": tokens,
+                "score": float(hard + 0.2 * own.random() < right),
+                "extracted": "4",
+                "abstained": False,
+                "energy_gross_j": joules,
+                "energy_net_j": joules / 2,
+                "prefill_j": joules / 4,
+                "decode_j": joules * 3 / 4,
+                "boundary": "package",
+                "grade": "D",
+            }
+        )
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def summary(rows: Columns, pair_id: str = "a", **of_ledger: Any) -> PairSummary:
+    books = ledger(pair_id, **{"grade": "D", "gain_low": 0.6, "gain_high": 1.6, **of_ledger})
+    label = f"Model {pair_id.upper()}"
+    return summarise_pair(
+        rows, identity(pair_id, label), books, rng=np.random.default_rng(0), draws=300
+    )
+
+
+def compared(a: Columns, b: Columns, **of_b: Any) -> dict[str, Comparison]:
+    found = compare_pairs(
+        a, b, summary(a), summary(b, "b", **of_b), rng=np.random.default_rng(1), draws=300
+    )
+    return {comparison.metric: comparison for comparison in found}
+
+
+GOOD, BAD = simulated(96, 0.6, 30, 1), simulated(96, 0.4, 45, 2)
+
+
+def test_slices() -> None:
+    slices = summary(GOOD).slices
+    assert {by: list(labels) for by, labels in slices.items()} == {
+        "kind": ["kind-0", "kind-1", "kind-2"],
+        "level": ["1", "2"],
+        "category": [],
+    }
+    one = slices["kind"]["kind-1"]
+    assert set(one) == {"accuracy", "ipw", "ipj", "j_per_correct", "energy_gross_j", "ttft"}
+    assert one["accuracy"].n == 32
+    scores = [s for s, k in zip(GOOD["score"], GOOD["kind"], strict=True) if k == "kind-1"]
+    assert one["accuracy"].value == pytest.approx(sum(scores) / 32)
+
+
+def test_intervals_hold_their_values_and_say_how_they_were_made() -> None:
+    for name, estimate in summary(GOOD).metrics.items():
+        assert estimate.value is not None, name
+        assert estimate.low is not None
+        assert estimate.high is not None
+        assert estimate.low <= estimate.value <= estimate.high, name
+    method = summary(GOOD).metrics["ipj"].method
+    assert "300 draws" in method
+    assert "×0.6 to ×1.6" in method
+
+
+def test_the_sensors_error_dominates_a_pairs_own_joules_but_not_the_ratio() -> None:
+    cost = summary(GOOD).metrics["energy_gross_j"]
+    assert cost.value is not None
+    assert (cost.low or 1) / cost.value < 0.7
+    ratio = compared(GOOD, BAD)["energy_gross_j"].ratio
+    assert ratio.value == pytest.approx(30 / 45, rel=0.05)
+    assert ratio.low is not None
+    assert ratio.high is not None
+    assert ratio.high / ratio.low < 1.1
+    apart = compared(GOOD, BAD, domains=("wall",))["energy_gross_j"].ratio
+    assert (apart.high or 0) / (apart.low or 1) > 2
+
+
+def test_sentences_of_a_decided_comparison() -> None:
+    found = compared(GOOD, BAD)
+    ipj = found["ipj"]
+    assert ipj.decided
+    assert ipj.sentence.startswith("Model A does ")
+    assert "× the correct answers per joule of Model B (95% interval " in ipj.sentence
+    assert ipj.sentence.endswith("96 items, estimated energy, grade D).")
+    assert found["accuracy"].decided
+    assert "points (95% interval +" in found["accuracy"].sentence
+    assert "exact McNemar p = " in found["accuracy"].sentence
+    assert "per watt" in found["ipw"].sentence
+    assert "uses 0.6" in found["energy_gross_j"].sentence
+
+
+def test_what_is_not_decided_says_so() -> None:
+    found = compared(GOOD, simulated(96, 0.6, 30, 3))
+    assert not found["ipj"].decided
+    assert "The interval includes 1, so this run does not decide" in found["ipj"].sentence
+    assert not found["accuracy"].decided
+    assert "The interval includes 0, so this run does not decide" in found["accuracy"].sentence
+
+
+@pytest.mark.parametrize(
+    ("of_b", "words"),
+    [({"grade": "A"}, "unlike grades, D and A"), ({"boundary": "system"}, "unlike boundaries")],
+)
+def test_unlike_energy_is_not_divided(of_b: dict[str, Any], words: str) -> None:
+    other = {**BAD, "boundary": [of_b.get("boundary", "package")] * 96}
+    found = compared(GOOD, other, **of_b)
+    for name in ("ipj", "ipw", "energy_gross_j"):
+        assert found[name].ratio.value is None
+        assert words in (found[name].ratio.reason or "")
+        assert words in found[name].sentence
+        assert not found[name].decided
+    assert found["accuracy"].ratio.value is not None
+    assert found["latency"].ratio.value is not None
+
+
+def test_only_common_items_are_compared() -> None:
+    half = {name: values[:40] for name, values in BAD.items()}
+    assert compared(GOOD, half)["accuracy"].ratio.n == 40
+    strangers = {**half, "item_id": [f"x{k}" for k in range(40)], "group": [None] * 40}
+    found = compared(GOOD, strangers)
+    assert {c.ratio.reason for c in found.values()} == {"they were asked no item in common"}
+    regrouped = {**half, "group": [f"other-{k}" for k in range(40)]}
+    assert compared(GOOD, regrouped)["ipj"].ratio.n == 40
+
+
+def test_partial_credit_is_tested_by_signs() -> None:
+    partial = {**GOOD, "score": [0.5 * s for s in GOOD["score"]]}
+    assert "exact sign test p = " in compared(GOOD, partial)["accuracy"].sentence
+
+
+def test_nothing_right_on_one_side_still_compares_accuracy() -> None:
+    none = {**BAD, "score": [0.0] * 96}
+    found = compared(GOOD, none)
+    assert found["ipj"].ratio.value is None
+    assert found["accuracy"].decided
+    assert "and Model B 0.0%" in found["accuracy"].sentence
+
+
+def test_headline_of_one_pair() -> None:
+    text = headline([summary(GOOD)], [])
+    assert text.startswith("Model A answers ")
+    assert " J per correct answer (95% interval " in text
+    assert text.endswith("96 items, estimated energy, grade D).")
+    bare = {**GOOD, **dict.fromkeys(("energy_gross_j", "energy_net_j", "boundary"), [None] * 96)}
+    unknown = summarise_pair(bare, identity(), None, rng=np.random.default_rng(0), draws=50)
+    assert "joules per correct answer are unknown: no energy was measured." in headline(
+        [unknown], []
+    )
+    unscored = {**GOOD, "score": [None] * 96}
+    assert "has no accuracy: 96 of 96 requests have no score." in headline([summary(unscored)], [])
+    assert headline([], []) == "No pair was measured."
+
+
+def test_headline_names_the_best_first_whatever_the_order() -> None:
+    a, b = summary(GOOD), summary(BAD, "b")
+    found = list(compared(GOOD, BAD).values())
+    assert headline([a, b], found) == next(c.sentence for c in found if c.metric == "ipj")
+    turned = list(compared(BAD, GOOD).values())
+    worse_first = [
+        msgspec.structs.replace(summary(BAD), identity=identity("a", "Model Worse")),
+        msgspec.structs.replace(summary(GOOD, "b"), identity=identity("b", "Model Better")),
+    ]
+    text = headline(worse_first, turned)
+    assert re.match(r"Model Better does [12]\.\d\d× .* of Model Worse \(95% interval [12]\.", text)
+
+
+def test_headline_without_energy_falls_back_on_accuracy() -> None:
+    found = compared(GOOD, {**BAD, "score": [0.0] * 96})
+    pairs = [summary(GOOD), summary({**BAD, "score": [0.0] * 96}, "b")]
+    # No ratio exists against a pair that is never right: both are told one after the other.
+    text = headline(pairs, list(found.values()))
+    assert "Model A answers" in text
+    assert "Model B answers 0.0% right" in text
+
+
+def test_the_same_seed_gives_the_same_summary() -> None:
+    assert summary(GOOD) == summary(GOOD)
