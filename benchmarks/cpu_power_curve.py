@@ -1,4 +1,4 @@
-"""How far can CPU power be told from CPU load? Fits the estimated sensor's curve, one host left out.
+"""Can CPU power be told from CPU load? Fits the estimated sensor's curve, one host left out.
 
     python benchmarks/cpu_power_curve.py [codecarbon_cpu_load_vs_rapl_vs_wall.csv]
 
@@ -43,6 +43,7 @@ def main() -> None:
     a, b, g = fit(load, share)
     print(f"{len(load)} rows, {len(RATED_W)} hosts, load 5% and above")
     print(f"P / rated = {a:.3f} + {b:.3f} × load^{g:.2f}")
+    print(f"below 5% load: P / rated = {idle_share(path):.4f}, a package asleep")
     print("\nleft out                 n   median error   mean truth/estimate")
     errors: list[float] = []
     centres: list[float] = []
@@ -71,6 +72,17 @@ def main() -> None:
         f"a sixth host: {math.exp(-spread):.2f}× to {math.exp(spread):.2f}×, from the spread "
         f"between hosts (sd of log {between:.2f}) and along one curve ({within:.2f})"
     )
+
+
+def idle_share(path: Path) -> float:
+    """Median over hosts of RAPL over rated watts below 5% load."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if float(row["cpu_load"]) < 5]
+    by_host = {
+        h: [float(row["rapl_power"]) / RATED_W[h] for row in rows if row["host"] == h]
+        for h in RATED_W
+    }
+    return float(np.median([np.mean(shares) for shares in by_host.values() if shares]))
 
 
 def read(path: Path) -> tuple[NDArray[np.str_], Floats, Floats]:

@@ -1,0 +1,96 @@
+"""Every registered sensor as this machine has it, for `perwatt doctor`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from statistics import median
+from typing import Literal
+
+import msgspec
+
+from perwatt.core.clock import now_ns
+from perwatt.core.errors import MissingExtraError, PerwattError
+from perwatt.core.estimate import Grade, worst_grade
+from perwatt.core.protocols import Sensor
+from perwatt.core.records import Boundary, Domain
+from perwatt.core.registry import registry
+
+__all__ = ["Surveyed", "measure_tick_s", "survey"]
+
+
+class Surveyed(msgspec.Struct, frozen=True, kw_only=True):
+    """One sensor: what it is here, or why it is not and what would mend that."""
+
+    name: str
+    found: bool
+    """False where the sensor's code could not even be loaded."""
+    readable: bool
+    grade: Grade | None = None
+    """Of its least trustworthy domain."""
+    boundary: Boundary | Literal["several"] | None = None
+    domains: tuple[Domain, ...] = ()
+    tick_s: float | None = None
+    """Measured: median time between two changes of its first domain. None: it never changed, or it
+    is an estimate, which has no tick of its own."""
+    reason: str | None = None
+    mend: str | None = None
+
+
+def survey(spin_s: float = 0.3) -> list[Surveyed]:
+    """Probe each sensor, reading it for at most `spin_s` seconds to see how often it changes."""
+    return [_one(name, spin_s) for name in registry("sensor").names()]
+
+
+def _one(name: str, spin_s: float) -> Surveyed:
+    try:
+        sensor: Sensor = registry("sensor").get(name)()
+    except MissingExtraError as error:
+        return Surveyed(
+            name=name, found=False, readable=False, reason=error.message, mend=error.mend
+        )
+    except Exception as error:  # one broken plug-in is a line of the survey, not its end
+        reason = f"{type(error).__name__}: {error}"
+        return Surveyed(name=name, found=False, readable=False, reason=reason)
+    try:
+        domains = tuple(sensor.probe())
+        estimate = all(domain.grade == "D" for domain in domains)
+        tick_s = None if estimate else measure_tick_s(sensor, spin_s)
+    except PerwattError as error:
+        return Surveyed(
+            name=name, found=True, readable=False, reason=error.message, mend=error.mend
+        )
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Surveyed(name=name, found=True, readable=False, reason=reason)
+    finally:
+        sensor.close()
+    boundaries = {domain.boundary for domain in domains}
+    return Surveyed(
+        name=name,
+        found=True,
+        readable=True,
+        grade=worst_grade([domain.grade for domain in domains]),
+        boundary=next(iter(boundaries)) if len(boundaries) == 1 else "several",
+        domains=domains,
+        tick_s=tick_s,
+        reason=domains[0].note if domains else None,
+    )
+
+
+def measure_tick_s(sensor: Sensor, spin_s: float) -> float | None:
+    """Read a probed sensor as fast as it goes; the median seconds between changes of its value."""
+    end_ns = now_ns() + round(spin_s * 1e9)
+    last: float | None = None
+    changes: list[int] = []
+    while now_ns() < end_ns:
+        readings = sensor.read()
+        if not readings:
+            return None
+        first = readings[0]
+        value = first.power_w if first.counter_j is None else first.counter_j
+        if value is not None and value != last:
+            if last is not None:
+                changes.append(first.t_ns)
+            last = value
+    gaps = [(b - a) / 1e9 for a, b in pairwise(changes)]
+    return median(gaps) if gaps else None
