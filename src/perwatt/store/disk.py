@@ -30,17 +30,17 @@ def disk_error(path: Path, error: OSError, doing: str) -> FileError:
     if error.errno in _FULL:
         return DiskFullError(
             f"The disk is full: {path} could not be {doing}.",
-            "Free some space; what was written before is whole, so `perwatt resume` can go on.",
+            "Free some space; what was written before is whole, and a run can be resumed.",
         )
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return FileError(
             f"{path} cannot be {doing}: permission denied.",
-            "Give a directory that you may write to, with --out.",
+            "Give a place that you may write to.",
         )
     if isinstance(error, NotADirectoryError | FileExistsError):
         return FileError(
             f"{path} cannot be {doing}: a file is where a directory should be.",
-            "Give another place with --out.",
+            "Give another place.",
         )
     return FileError(f"{path} cannot be {doing}: {error.strerror or error}.")
 
