@@ -7,6 +7,7 @@ import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,6 +98,13 @@ def test_known_hard_text(tmp_path: Path) -> None:
 def test_not_a_number_is_missing(tmp_path: Path) -> None:
     write_scores(tmp_path / "t", {"value": [math.nan, math.inf, 0.5]})
     assert read_table(tmp_path / "t", ["value"])["value"] == [None, None, 0.5]
+
+
+def test_numpy_scalars_are_numbers(tmp_path: Path) -> None:
+    write_requests(tmp_path / "t", {"score": [np.float64(0.25)], "level": [np.int64(3)]})
+    assert read_table(tmp_path / "t", ["score", "level"]) == {"score": [0.25], "level": [3]}
+    with pytest.raises(TypeError, match="cannot hold object"):
+        write_requests(tmp_path / "t", {"text": [object()]})
 
 
 def test_a_row_longer_than_the_readers_default(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import glob
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -113,7 +113,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Columns:
 
 def _write_rows(file: Path, columns: Columns) -> int:
     """One JSON object for each row; the length of the longest in bytes."""
-    encoder = msgspec.json.Encoder()
+    encoder = msgspec.json.Encoder(enc_hook=_plain)
     names = list(columns)
     longest = 0
     with file.open("wb") as out:
@@ -126,6 +126,14 @@ def _write_rows(file: Path, columns: Columns) -> int:
             longest = max(longest, *map(len, data.split(b"\n")))
             out.write(data)
     return longest
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as Python's own number."""
+    if hasattr(value, "item"):
+        return value.item()
+    msg = f"a table cannot hold {type(value).__name__}"
+    raise TypeError(msg)
 
 
 def _batches(columns: Columns) -> Iterator[list[tuple[object, ...]]]:
