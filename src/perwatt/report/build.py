@@ -1,0 +1,101 @@
+"""One self-contained HTML file from finished runs: no network, no clock, always the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from perwatt.core.errors import DiskFullError, FileError
+from perwatt.core.estimate import worst_grade
+from perwatt.core.summary import RunSummary
+from perwatt.core.units import format_duration
+from perwatt.report.format import GRADES, Cell
+from perwatt.report.sections import SECTIONS
+from perwatt.report.view import ReportRun, view_of
+from perwatt.store.disk import write_atomic
+
+__all__ = ["ReportRun", "render_report", "write_report"]
+
+
+def render_report(runs: Sequence[ReportRun]) -> str:
+    """The page. The same runs give the same text. Raises ValueError when there are none."""
+    if not runs:
+        msg = "a report needs at least one run"
+        raise ValueError(msg)
+    script = _asset("report.js")
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            runs=[_run_data(run, f"r{n}") for n, run in enumerate(runs, 1)],
+            style=Markup(_asset("report.css")),
+            script=Markup(script),
+            # Only this script may run, so that an answer that smuggled one in would still be inert.
+            script_hash=_csp_hash(script),
+        )
+    )
+
+
+def write_report(runs: Sequence[ReportRun], path: Path) -> None:
+    """Write the page to `path`, whole or not at all. Raises FileError or DiskFullError."""
+    page = render_report(runs).encode("utf-8", errors="replace")
+    try:
+        write_atomic(path, page)
+    except DiskFullError as error:
+        raise DiskFullError(
+            error.message, "Free some space, or name another file with -o."
+        ) from None
+    except FileError as error:
+        raise FileError(error.message, "Name another file with -o.") from None
+
+
+def _run_data(run: ReportRun, prefix: str) -> dict[str, Any]:
+    view = view_of(run, prefix)
+    summary = run.summary
+    return {
+        "id": prefix,
+        "directory": run.directory,
+        "summary": summary,
+        "lasted": format_duration(summary.duration_s),
+        "badge": _badge(summary),
+        "sections": [section for make in SECTIONS if (section := make(view))],
+    }
+
+
+def _badge(summary: RunSummary) -> tuple[str, str]:
+    """(class, words) for where the joules come from; the worst grade speaks for the run."""
+    grades = [pair.ledger.grade for pair in summary.pairs if pair.ledger]
+    grade = worst_grade(grades)
+    if grade is None:
+        return "unknown", "Energy not measured"
+    if grade == "D":
+        return "estimated", "Energy is ESTIMATED, not measured: grade D"
+    return "measured", f"Energy measured: grade {grade}, {GRADES[grade]}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("perwatt.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.tests["cell"] = lambda value: isinstance(value, Cell)
+    return environment
+
+
+def _asset(name: str) -> str:
+    return files("perwatt.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

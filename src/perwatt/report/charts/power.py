@@ -1,0 +1,131 @@
+"""Power over time, one panel per domain, with the requests that drew it in lanes below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import numpy as np
+from markupsafe import Markup
+
+from perwatt.report.charts.axes import tick_labels
+from perwatt.report.charts.requests import Span, draw_requests
+from perwatt.report.charts.scale import Scale, fit
+from perwatt.report.charts.svg import COLOURS, chart, el, num, text
+from perwatt.report.charts.timeaxis import TimeAxis, draw_time_axis, time_axis
+from perwatt.report.timeline import Buckets, Ticks, bucketed
+
+__all__ = ["power_chart"]
+
+LEFT, RIGHT = 46.0, 12.0
+PANEL, PANEL_GAP = 132.0, 30.0
+BUCKET_PX = 2.0
+
+
+def power_chart(
+    ticks: Sequence[Ticks],
+    spans: Sequence[Span],
+    stretches: Sequence[tuple[int, int]],
+    labels: Sequence[str],
+    zero_ns: int,
+    width: float,
+    label: str,
+) -> Markup:
+    """`stretches` and `spans` in ns, `labels` per pair. At least one stretch."""
+    axis = time_axis(stretches, LEFT, width - RIGHT, zero_ns)
+    band_y, top = 6.0, 46.0
+    lanes_y = top + len(ticks) * (PANEL + PANEL_GAP)
+    drawn, below = draw_requests(spans, axis, lanes_y, LEFT, width - RIGHT)
+    bottom = lanes_y + below + 8 if below else lanes_y - PANEL_GAP + 6
+    parts: list[object] = [draw_time_axis(axis, top, bottom)]
+    parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, "seconds since the run's first mark",
+                      class_="axis mid name", aria_hidden="true"))  # fmt: skip
+    parts.append(_bands(spans, axis, labels, band_y, top, bottom))
+    for n, series in enumerate(ticks):
+        parts.append(_panel(series, axis, top + n * (PANEL + PANEL_GAP), width))
+    parts.append(drawn)
+    return chart(width, bottom + 42, label, parts)
+
+
+def _bands(
+    spans: Sequence[Span],
+    axis: TimeAxis,
+    labels: Sequence[str],
+    y: float,
+    top: float,
+    bottom: float,
+) -> Markup:
+    """Which pair was asked when: a strip with its name, for each unbroken turn."""
+    turns: list[tuple[int, int, int, int]] = []
+    for span in spans:
+        where = next(
+            (k for k, s in enumerate(axis.stretches) if s[0] <= span.start_ns <= s[1]), None
+        )
+        if where is None:
+            continue
+        if turns and turns[-1][:2] == (span.pair, where):
+            _, _, start, end = turns[-1]
+            turns[-1] = (span.pair, where, start, max(end, span.end_ns))
+        else:
+            turns.append((span.pair, where, span.start_ns, span.end_ns))
+    parts: list[object] = []
+    for pair, _, start, end in turns:
+        if (clip := axis.clip(start, end)) is None:
+            continue
+        x0, x1 = clip
+        colour = f"c{pair % COLOURS}"
+        parts.append(el("rect", x=x0, y=y, width=max(x1 - x0, 1.0), height=18.0,
+                        class_=f"band {colour}"))  # fmt: skip
+        tall = max(bottom - top, 0.0)
+        parts.append(el("rect", x=x0, y=top, width=max(x1 - x0, 1.0), height=tall,
+                        class_=f"wash {colour}"))  # fmt: skip
+        if x1 - x0 > len(labels[pair]) * 6.8 + 8:
+            parts.append(text(x0 + 5, y + 13, labels[pair], class_="on-band"))
+    return el("g", *parts)
+
+
+def _panel(series: Ticks, axis: TimeAxis, top: float, width: float) -> Markup:
+    buckets = [
+        (edges, bucketed(series, edges))
+        for n in range(len(axis.stretches))
+        if len(edges := axis.edges_ns(n, BUCKET_PX)) > 1
+    ]
+    highs = [float(v) for _, b in buckets for v in b.high_w if np.isfinite(v)]
+    scale = fit(highs, top + PANEL, top, zero=True, count=4)
+    ticks = scale.ticks()
+    written, unit = tick_labels(ticks, "W")
+    parts: list[object] = []
+    for tick, words in zip(ticks, written, strict=True):
+        y = scale(tick)
+        parts.append(el("path", d=f"M{LEFT:.1f},{y:.1f}H{width - RIGHT:.1f}", class_="grid"))
+        parts.append(text(LEFT - 7, y + 4, words, class_="axis end"))
+    parts.append(text(4, top - 9, f"{series.domain} power ({unit})", class_="axis name"))
+    for edges, bucket in buckets:
+        places = [axis.x(int((a + b) // 2)) for a, b in pairwise(edges)]
+        parts += _trace(places, bucket, scale)
+    return el("g", *parts, class_="power")
+
+
+def _trace(places: Sequence[float | None], b: Buckets, scale: Scale) -> list[Markup]:
+    """The mean as a line in its envelope; a hole in the readings is a hole in both."""
+    parts: list[Markup] = []
+    run: list[tuple[float, float, float, float]] = []
+    for n in [*range(len(places)), None]:
+        x = None if n is None else places[n]
+        if n is not None and x is not None and np.isfinite(b.mean_w[n]):
+            mean, low, high = (float(side[n]) for side in (b.mean_w, b.low_w, b.high_w))
+            run.append((x, scale(mean), scale(low), scale(high)))
+        elif run:
+            if len(run) == 1:  # a lone bucket is as wide as it is
+                at, *ys = run[0]
+                run = [(at + side, ys[0], ys[1], ys[2]) for side in (-BUCKET_PX / 2, BUCKET_PX / 2)]
+            around = [(x, high) for x, _, _, high in run]
+            around += [(x, low) for x, _, low, _ in reversed(run)]
+            parts.append(el("path", d=f"M{_joined(around)}Z", class_="envelope"))
+            parts.append(el("path", d=f"M{_joined((x, y) for x, y, *_ in run)}", class_="mean"))
+            run = []
+    return parts
+
+
+def _joined(points: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{num(x)},{num(y)}" for x, y in points)

@@ -1,0 +1,104 @@
+"""One mark per pair with both its intervals; the Pareto front drawn through those on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from markupsafe import Markup
+
+from perwatt.core.estimate import Estimate
+from perwatt.report.charts.axes import Frame, x_axis, y_axis
+from perwatt.report.charts.scale import Scale, fit
+from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, text
+
+__all__ = ["Point", "bounds", "scatter", "wants_log"]
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair's place. Both estimates have values."""
+
+    pair: int
+    label: str
+    x: Estimate
+    y: Estimate
+    on_front: bool
+    tip: str
+
+
+def bounds(estimate: Estimate) -> list[float]:
+    """The value and the ends of its interval, where it has them."""
+    return [v for v in (estimate.value, estimate.low, estimate.high) if v is not None]
+
+
+def wants_log(values: Sequence[float]) -> bool:
+    """More than a factor of 8 between positive values hides the small ones on a linear axis."""
+    return bool(values) and min(values) > 0 and max(values) / min(values) > 8
+
+
+def scatter(
+    points: Sequence[Point], x_title: str, y_title: str, width: float, label: str
+) -> Markup:
+    """`width` in pixels; the height follows. Raises ValueError when there are no points."""
+    if not points:
+        msg = "a scatter plot needs at least one point"
+        raise ValueError(msg)
+    frame = Frame(width=width, height=min(380, width * 0.95), top=34, left=52)
+    xs = [v for p in points for v in bounds(p.x)]
+    ys = [v for p in points for v in bounds(p.y)]
+    log = wants_log(xs)
+    sx = fit(xs, frame.x0, frame.x1, log=log, pad=0.12, zero=not log, count=6)
+    sy = fit(ys, frame.y1, frame.y0, zero=min(ys) < max(ys) / 3, pad=0.1)
+    parts: list[object] = [
+        x_axis(frame, sx, points[0].x.unit, x_title + (", log scale" if log else "")),
+        y_axis(frame, sy, points[0].y.unit, y_title),
+        _front(points, sx, sy),
+    ]
+    parts += [_bars(p, sx, sy) for p in points]
+    parts += [marker(p.pair, sx(_value(p.x)), sy(_value(p.y)), p.tip) for p in points]
+    parts.append(_labels(points, sx, sy, frame))
+    return chart(frame.width, frame.height, label, parts, reachable=True)
+
+
+def _value(estimate: Estimate) -> float:
+    assert estimate.value is not None  # a Point has values
+    return estimate.value
+
+
+def _bars(p: Point, sx: Scale, sy: Scale) -> Markup:
+    x, y = sx(_value(p.x)), sy(_value(p.y))
+    lines = ""
+    if p.x.low is not None and p.x.high is not None:
+        lines += f"M{sx(p.x.low):.1f},{y:.1f}H{sx(p.x.high):.1f}"
+    if p.y.low is not None and p.y.high is not None:
+        lines += f"M{x:.1f},{sy(p.y.low):.1f}V{sy(p.y.high):.1f}"
+    return el("path", d=lines, class_=f"bar c{p.pair % COLOURS}") if lines else Markup("")
+
+
+def _front(points: Sequence[Point], sx: Scale, sy: Scale) -> Markup:
+    """Steps: between two pairs of the front, only the cheaper one's accuracy can be had."""
+    front = sorted((p for p in points if p.on_front), key=lambda p: (_value(p.x), _value(p.y)))
+    if len(front) < 2:
+        return Markup("")
+    steps: list[tuple[float, float]] = []
+    for p in front:
+        x, y = sx(_value(p.x)), sy(_value(p.y))
+        if steps:
+            steps.append((x, steps[-1][1]))
+        steps.append((x, y))
+    return path(steps, class_="front")
+
+
+def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Markup:
+    """Names beside the marks, pushed apart where they would lie on each other."""
+    parts, taken = [], float("-inf")
+    for p in sorted(points, key=lambda p: sy(_value(p.y))):
+        x, y = sx(_value(p.x)), sy(_value(p.y)) - 9
+        y = max(y, taken + 15, frame.y0 + 10)
+        taken = y
+        room = len(p.label) * 6.7
+        if x + 10 + room <= frame.x1:
+            parts.append(text(x + 9, y, p.label, class_="strong"))
+        else:
+            parts.append(text(max(x - 9, frame.x0 + room), y, p.label, class_="strong end"))
+    return el("g", *parts, aria_hidden="true")

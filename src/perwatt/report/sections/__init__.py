@@ -1,0 +1,32 @@
+"""The parts of the report in the order a reader meets them. A new one: a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from perwatt.report.sections.answers import answers
+from perwatt.report.sections.comparisons import comparisons
+from perwatt.report.sections.definitions import definitions
+from perwatt.report.sections.joules import joules_section
+from perwatt.report.sections.latency import latency
+from perwatt.report.sections.power import power
+from perwatt.report.sections.provenance import provenance
+from perwatt.report.sections.results import results
+from perwatt.report.sections.slices import slices
+from perwatt.report.sections.tradeoff import tradeoff
+from perwatt.report.view import Section, View
+
+__all__ = ["SECTIONS"]
+
+SECTIONS: tuple[Callable[[View], Section | None], ...] = (
+    results,
+    comparisons,
+    tradeoff,
+    power,
+    latency,
+    joules_section,
+    slices,
+    answers,
+    definitions,
+    provenance,
+)

@@ -1,0 +1,98 @@
+"""Pairs against each other on the same items: sentences, and ratios around 1."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from perwatt.core.summary import Comparison
+from perwatt.core.units import format_value
+from perwatt.report.charts.forest import Ratio, forest
+from perwatt.report.format import cell
+from perwatt.report.view import Figure, Section, Table, View, figure
+
+__all__ = ["comparisons"]
+
+LEAD = 3
+"""Sentences shown at once for each two pairs; the rest are folded."""
+
+
+def comparisons(view: View) -> Section | None:
+    if not view.summary.comparisons:
+        return None
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for comparison in view.summary.comparisons:
+        groups.setdefault((comparison.a, comparison.b), []).append(comparison)
+    return Section(
+        name="comparisons",
+        title="Comparisons",
+        template="comparisons.html",
+        data={
+            "groups": [
+                {
+                    "sentences": [c.sentence for c in found if c.ratio.value is not None],
+                    "refused": [c.sentence for c in found if c.ratio.value is None],
+                    "figure": _figure(view, n, found),
+                }
+                for n, found in enumerate(groups.values(), 1)
+            ]
+        },
+    )
+
+
+def _figure(view: View, n: int, found: list[Comparison]) -> Figure | None:
+    a, b = (_label(view, pair) for pair in (found[0].a, found[0].b))
+    rows = [row for c in found if (row := _ratio(view, c, a, b))]
+    if not rows:
+        return None
+    caption = (
+        f"{a} ÷ {b}, paired on the same items, with 95% intervals."
+        " A filled mark: the interval leaves 1 out. A hollow one: undecided."
+    )
+
+    def draw(width: float) -> Markup:
+        return forest(rows, width, caption)
+
+    data = Table(
+        caption=f"{a} ÷ {b}",
+        head=("Metric", "Ratio", "Reading"),
+        rows=[(row.name, cell(c.ratio), row.says) for c, row in _with_rows(view, found, a, b)],
+    )
+    return figure(view, f"forest-{n}", caption, draw, data=data)
+
+
+def _with_rows(
+    view: View, found: list[Comparison], a: str, b: str
+) -> list[tuple[Comparison, Ratio]]:
+    return [(c, row) for c in found if (row := _ratio(view, c, a, b))]
+
+
+def _ratio(view: View, c: Comparison, a: str, b: str) -> Ratio | None:
+    """None where there is no ratio, or none that a log axis can show."""
+    value, low, high = c.ratio.value, c.ratio.low, c.ratio.high
+    if value is None or value <= 0 or (low is not None and low <= 0):
+        return None
+    info = view.infos.get(c.metric)
+    better = info.better if info else "neither"
+    says = "undecided"
+    if c.decided:
+        says = "differs"
+        if better != "neither":
+            says = f"{a if (value > 1) == (better == 'higher') else b} better"
+    shown = f"{format_value(value, '')}×"
+    if low is not None and high is not None:
+        shown += f" [{format_value(low, '')}, {format_value(high, '')}]"
+    return Ratio(
+        name=info.title if info and len(info.title) < 28 else info.short if info else c.metric,
+        value=value,
+        low=low,
+        high=high,
+        decided=c.decided,
+        shown=shown,
+        says=says,
+        tip=c.sentence,
+    )
+
+
+def _label(view: View, name: str) -> str:
+    index = view.pair_index.get(name)
+    return name if index is None else view.labels[index]

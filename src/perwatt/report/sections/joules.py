@@ -1,0 +1,116 @@
+"""Where the device's joules went, and that nothing of them is lost."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from perwatt.core.summary import EnergyLedger
+from perwatt.core.units import format_duration, format_si
+from perwatt.report.charts.stacked import Bar, Part, stacked
+from perwatt.report.legend import fills
+from perwatt.report.view import Section, Table, View, figure
+
+__all__ = ["joules_section", "ledger_parts", "residual_j"]
+
+NAMES = {
+    "prefill": "Prefill: from dispatch to the first chunk",
+    "decode": "Decode: from the first chunk to the last",
+    "rest": "Requests, phase unknown",
+    "idle": "Idle: no request in flight",
+    "unattributed": "Unattributed: readings not to be trusted, or no request to charge",
+}
+
+
+def ledger_parts(ledger: EnergyLedger) -> dict[str, float]:
+    """Joules by part; `rest` is what requests drew without a known phase (rounding is left out)."""
+    rest = ledger.requests_j - ledger.prefill_j - ledger.decode_j
+    parts = {
+        "prefill": ledger.prefill_j,
+        "decode": ledger.decode_j,
+        "rest": rest if abs(rest) > 1e-6 * max(ledger.device_j, 1e-9) else 0.0,
+        "idle": ledger.idle_j,
+        "unattributed": ledger.unattributed_j,
+    }
+    return {name: joules for name, joules in parts.items() if name != "rest" or joules > 0}
+
+
+def residual_j(ledger: EnergyLedger) -> float:
+    """Device joules less requests, idle and unattributed: rounding, or a fault."""
+    return ledger.device_j - ledger.requests_j - ledger.idle_j - ledger.unattributed_j
+
+
+def joules_section(view: View) -> Section:
+    ledgers = [(view.labels[n], p.ledger) for n, p in enumerate(view.pairs) if p.ledger]
+    return Section(
+        name="joules",
+        title="Where the joules went",
+        template="joules.html",
+        data={
+            "figure": _figure(view, ledgers) if ledgers else None,
+            "sums": [_sum(label, ledger) for label, ledger in ledgers],
+            "absent": [view.labels[n] for n, p in enumerate(view.pairs) if not p.ledger],
+        },
+    )
+
+
+def _figure(view: View, ledgers: list[tuple[str, EnergyLedger]]) -> object:
+    bars = [_bar(label, ledger) for label, ledger in ledgers]
+    caption = "Joules of the device while each pair was under load, by what they went into."
+
+    def draw(width: float) -> Markup:
+        return stacked(bars, "J", "energy of the device", width, caption)
+
+    used = [name for name in NAMES if any(name in ledger_parts(ledger) for _, ledger in ledgers)]
+    head = ("Pair", *(name.capitalize() for name in used), "Residual", "Device")
+    rows = []
+    for label, ledger in ledgers:
+        parts = ledger_parts(ledger)
+        shown = [_with_share(parts.get(name, 0.0), ledger.device_j) for name in used]
+        device = format_si(ledger.device_j, "J")
+        rows.append((label, *shown, format_si(residual_j(ledger), "J"), device))
+    table = Table(caption="Joules by part; the parts sum to the device's", head=head, rows=rows)
+    keys = fills([(NAMES[name], name) for name in used])
+    return figure(view, "ledger", caption, draw, data=table, legend=keys)
+
+
+def _bar(label: str, ledger: EnergyLedger) -> Bar:
+    parts = ledger_parts(ledger)
+    whole = ledger.device_j or 1.0
+    return Bar(
+        label=label,
+        total=f"{format_si(ledger.device_j, 'J')} in {format_duration(ledger.window_s)}",
+        parts=tuple(
+            Part(
+                name=name,
+                value=max(joules, 0.0),
+                share=joules / whole,
+                tip=f"{label}, {name}: {_with_share(joules, ledger.device_j)}",
+            )
+            for name, joules in parts.items()
+        ),
+    )
+
+
+def _with_share(joules: float, whole: float) -> str:
+    return f"{format_si(joules, 'J')} ({joules / whole:.1%})" if whole else format_si(joules, "J")
+
+
+def _sum(label: str, ledger: EnergyLedger) -> dict[str, object]:
+    residual = residual_j(ledger)
+    idle_w = ledger.idle_power_w
+    return {
+        "label": label,
+        "requests": format_si(ledger.requests_j, "J"),
+        "idle": format_si(ledger.idle_j, "J"),
+        "unattributed": format_si(ledger.unattributed_j, "J"),
+        "device": format_si(ledger.device_j, "J"),
+        "residual": format_si(residual, "J"),
+        "holds": abs(residual) <= 1e-6 * max(abs(ledger.device_j), 1e-9),
+        "domains": ", ".join(ledger.domains),
+        "boundary": ledger.boundary,
+        "grade": ledger.grade,
+        "gain": None
+        if ledger.gain_low == ledger.gain_high == 1
+        else f"{ledger.gain_low:.2g}× to {ledger.gain_high:.2g}×",
+        "idle_w": None if idle_w is None else format_si(idle_w, "W"),
+    }

@@ -1,0 +1,85 @@
+"""Accuracy against energy, and which pairs no other pair beats on both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from perwatt.core.estimate import Estimate
+from perwatt.report.charts.scatter import Point, scatter
+from perwatt.report.format import cell, spoken
+from perwatt.report.legend import pair_keys
+from perwatt.report.view import Section, Table, View, figure
+
+__all__ = ["pareto", "tradeoff"]
+
+X, Y = "energy_gross_j", "accuracy"
+
+
+def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
+    """Is each on the front: does none other cost no more and gain no less, one of both strictly?
+
+    >>> pareto([1, 2, 3], [0.3, 0.5, 0.4])
+    [True, True, False]
+    """
+    both = list(zip(costs, gains, strict=True))
+    return [
+        not any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in both)
+        for cost, gain in both
+    ]
+
+
+def tradeoff(view: View) -> Section:
+    found: list[tuple[int, Estimate, Estimate]] = []
+    absent: list[str] = []
+    for n, pair in enumerate(view.pairs):
+        x, y = pair.metrics.get(X), pair.metrics.get(Y)
+        if x is None or y is None or x.value is None or y.value is None:
+            lacking = next((e.reason for e in (x, y) if e is not None and e.reason), None)
+            absent.append(f"{view.labels[n]}: {lacking or 'not computed'}")
+        else:
+            found.append((n, x, y))
+    data: dict[str, object] = {"figure": None, "front": [], "absent": absent}
+    if found:
+        data |= _figure(view, found)
+    return Section(
+        name="tradeoff", title="Accuracy against energy", template="tradeoff.html", data=data
+    )
+
+
+def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str, object]:
+    on_front = pareto([x.value or 0.0 for _, x, _ in found], [y.value or 0.0 for *_, y in found])
+    points = [
+        Point(
+            pair=n,
+            label=view.labels[n],
+            x=x,
+            y=y,
+            on_front=front,
+            tip=f"{view.labels[n]}: accuracy {spoken(y)}; {spoken(x)} per request",
+        )
+        for (n, x, y), front in zip(found, on_front, strict=True)
+    ]
+    front = [p.label for p in sorted(points, key=lambda p: p.x.value or 0.0) if p.on_front]
+    caption = "Share of answers that are right, and joules per request with 95% intervals"
+    caption += (
+        f" (gross, {points[0].x.boundary} boundary)." if points[0].x.boundary else " (gross)."
+    )
+    caption += " Better is up and to the left."
+    if len(front) > 1:
+        caption += " The dotted steps join the Pareto front."
+
+    def draw(width: float) -> Markup:
+        return scatter(points, "gross energy per request", "accuracy", width, caption)
+
+    table = Table(
+        caption="Accuracy and gross energy per request",
+        head=("Pair", "Accuracy", "Energy per request", "On the front"),
+        rows=[(p.label, cell(p.y), cell(p.x), "yes" if p.on_front else "no") for p in points],
+    )
+    keys = pair_keys(view.labels)
+    return {
+        "figure": figure(view, "pareto", caption, draw, data=table, legend=keys, wide=640),
+        "front": front,
+    }

@@ -1,0 +1,70 @@
+(() => {
+  "use strict";
+  // Only comfort: the page is complete without this.
+  const tip = document.createElement("div");
+  tip.id = "tip";
+  tip.setAttribute("role", "presentation");
+  tip.hidden = true;
+  document.body.append(tip);
+  for (const term of document.querySelectorAll(".def[title]")) {
+    term.dataset.tip = term.title;
+    term.setAttribute("aria-description", term.title);
+    term.removeAttribute("title");
+  }
+  for (const mark of document.querySelectorAll("svg [data-tip] > title")) mark.remove();
+  const show = (target) => {
+    tip.textContent = target.dataset.tip;
+    tip.hidden = false;
+    const box = target.getBoundingClientRect();
+    const x = Math.min(Math.max(8, box.left), innerWidth - tip.offsetWidth - 8);
+    const above = box.top - tip.offsetHeight - 8;
+    tip.style.left = `${Math.max(8, x) + scrollX}px`;
+    tip.style.top = `${(above > 0 ? above : box.bottom + 8) + scrollY}px`;
+  };
+  const hide = () => { tip.hidden = true; };
+  for (const name of ["pointerover", "focusin"]) {
+    document.addEventListener(name, (event) => {
+      const target = event.target.closest("[data-tip]");
+      if (target) show(target); else hide();
+    });
+  }
+  document.addEventListener("focusout", hide);
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const up = head.getAttribute("aria-sort") === "descending";
+        for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const key = (row) => {
+          const cell = row.cells[column];
+          const value = cell.dataset.sort ?? cell.textContent.trim();
+          return value !== "" && Number.isFinite(Number(value)) ? Number(value) : value;
+        };
+        const missing = (row) => row.cells[column].textContent.trim() === "–";
+        const rows = [...table.tBodies[0].rows].sort((a, b) => {
+          if (missing(a) || missing(b)) return missing(a) - missing(b);
+          const [p, q] = [key(a), key(b)];
+          const order = typeof p === "number" && typeof q === "number"
+            ? p - q : String(p).localeCompare(String(q));
+          return up ? order : -order;
+        });
+        table.tBodies[0].append(...rows);
+      });
+    });
+  }
+
+  // What is folded would be missing from the paper.
+  const opened = [];
+  addEventListener("beforeprint", () => {
+    for (const part of document.querySelectorAll(".facts-tables details")) {
+      if (!part.open) { part.open = true; opened.push(part); }
+    }
+  });
+  addEventListener("afterprint", () => { for (const part of opened.splice(0)) part.open = false; });
+})();
