@@ -20,7 +20,7 @@ from perwatt.sensors.cpu_parts import CpuId, Rating, identify, rating
 
 __all__ = ["EstimatedSensor", "gain", "power_w"]
 
-IDLE_SHARE = 0.006
+IDLE_SHARE = 0.0035
 """Median of the hosts' RAPL watts below 5% load: a package asleep, which neighbours prevent."""
 FULL_SHARE = 0.86
 EXPONENT = 0.88

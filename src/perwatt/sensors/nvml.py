@@ -23,8 +23,8 @@ GAIN = (0.95, 1.05)
 """NVML documents ±5%, for the power of Fermi and Kepler alone; it is taken over for want of any
 figure for the counters of newer parts."""
 GAUGE_GAIN = (0.7, 1.3)
-"""A judgement: gauges averaged over 1 s, or that look a quarter of the time (arXiv 2312.02741), miss
-what is shorter."""
+"""A judgement: gauges averaged over 1 s, or that look a quarter of the time (arXiv 2312.02741),
+miss what is shorter."""
 
 
 class NvmlSensor:
@@ -153,7 +153,7 @@ class NvmlSensor:
         """None where this GPU or driver does not offer it."""
         try:
             return function(*arguments)
-        except self._nvml.NVMLError:
+        except (self._nvml.NVMLError, self._nvml.NVMLLibraryMismatchError):
             return None
 
 

@@ -65,6 +65,11 @@ class Picked(msgspec.Struct, kw_only=True):
         self.domains = tuple(domains)
         return self.domains
 
+    def close(self) -> None:
+        """Close every sensor."""
+        for sensor in self.sensors:
+            sensor.close()
+
 
 def pick(
     names: Sequence[str] = ("auto",),
@@ -105,8 +110,7 @@ def pick(
     )
     if require_grade is not None and grade > require_grade:
         line = picked.energy_line
-        for sensor in picked.sensors:
-            sensor.close()
+        picked.close()
         msg = f"The run requires energy of grade {require_grade}, and {grade} is the best here. "
         raise GradeError(msg + line, _mends(tried))
     if pids:
