@@ -15,6 +15,7 @@ from perwatt.attribution.integrate import (
     energy_between,
     join_curves,
     sum_curves,
+    total_curve,
 )
 from perwatt.core.records import Domain, PowerSample
 
@@ -131,6 +132,22 @@ def test_sessions_join_with_nothing_known_between_them() -> None:
     assert join_curves([]) is None
     with pytest.raises(ValueError, match="overlap"):
         join_curves([curve([0, 2], [0, 1]), curve([1, 3], [0, 1])])
+
+
+def test_a_session_that_misses_a_domain_is_unknown_not_smaller() -> None:
+    other = Domain(
+        name="e", kind="counter", boundary="package", source="t", grade="B", device="test"
+    )
+
+    def session(at: int, names: str) -> list[PowerSample]:
+        return [PowerSample((at + k) * S, n, 10.0 * k, None) for n in names for k in range(3)]
+
+    total = total_curve([session(0, "de"), session(10, "d"), session(20, "de")], [COUNTER, other])
+    assert total is not None
+    assert total.t_ns.tolist() == [0, S, 2 * S, 20 * S, 21 * S, 22 * S]
+    assert energy_between(total, 0, 2 * S) == pytest.approx(40)
+    assert total.trusted.tolist() == [True, True, False, True, True]
+    assert total_curve([session(10, "d")], [COUNTER, other]) is None
 
 
 def test_interpolation_is_exact_to_the_nanosecond_on_a_long_uptime() -> None:

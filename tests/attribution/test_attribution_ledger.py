@@ -141,7 +141,7 @@ def test_requests_that_are_alike_get_alike(case: Case, n: int) -> None:
 
 def flat(power_w: float = 100.0, seconds: int = 20, tick_ms: int = 50) -> Curve:
     t = np.arange(0, seconds * S + 1, tick_ms * 1_000_000, dtype=np.int64)
-    joules: NDArray[np.float64] = power_w * t / 1e9
+    joules = (power_w * t / 1e9).astype(np.float64)
     return Curve(t, joules, np.ones(len(t) - 1, dtype=np.bool_))
 
 

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from perwatt.core.records import Domain, PowerSample
 
-__all__ = ["Curve", "curve_of", "energy_at", "energy_between", "join_curves", "sum_curves"]
+__all__ = [
+    "Curve",
+    "curve_of",
+    "energy_at",
+    "energy_between",
+    "join_curves",
+    "sum_curves",
+    "total_curve",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -133,6 +141,24 @@ def sum_curves(curves: Sequence[Curve]) -> Curve | None:
         tick = np.searchsorted(curve.t_ns, grid[:-1], side="right") - 1
         trusted &= curve.trusted[tick]
     return Curve(grid, total - total[0], trusted)
+
+
+def total_curve(
+    sessions: Sequence[Sequence[PowerSample]], domains: Sequence[Domain]
+) -> Curve | None:
+    """All of `domains` summed, over a run's sessions: samples in, the curve to attribute out.
+
+    Counters start again with each session. One in which any of the domains has no curve is unknown,
+    never a smaller sum. None where no session is known.
+    """
+    known = []
+    for samples in sessions:
+        parts = [curve_of(samples, domain) for domain in domains]
+        whole = [part for part in parts if part is not None]
+        total = sum_curves(whole) if len(whole) == len(parts) else None
+        if total is not None:
+            known.append(total)
+    return join_curves(known)
 
 
 def energy_at(curve: Curve, t_ns: Ints) -> Floats:
