@@ -57,12 +57,13 @@ class NvmlSensor:
         are not the host's), all are kept, and each domain's note says that the others are in it.
         """
         self._pids = tuple(pids)
-        self._read = dict(self._all)
+        kept = self._all
         if pids and len(self._all) > 1:
             wanted = with_descendants(pids)
             hosts = {n: g for n, g in self._all.items() if wanted & self._processes(g[0])}
             unmatched = "; which GPU the engine uses could not be told: all are counted"
-            self._read = hosts or {n: (h, _noted(d, unmatched)) for n, (h, d) in self._all.items()}
+            kept = hosts or {n: (h, _noted(d, unmatched)) for n, (h, d) in self._all.items()}
+        self._read = kept  # at once, since a sampler may be reading
         return [domain for _, domain in self._read.values()]
 
     def read(self) -> Sequence[Reading]:

@@ -37,12 +37,20 @@ class Tried(msgspec.Struct, frozen=True):
 class Picked(msgspec.Struct, kw_only=True):
     """The sensors to sample. Domains at `boundary` make the joule figures, others stand beside."""
 
-    sensors: list[Sensor]
-    domains: tuple[Domain, ...]
+    probed: list[tuple[Sensor, tuple[Domain, ...]]]
+    """Each sensor with what it reads, devices of other processes left out by `narrow`."""
     boundary: Boundary
     grade: Grade
     """Of the least trustworthy domain at the boundary."""
     tried: tuple[Tried, ...]
+
+    @property
+    def sensors(self) -> list[Sensor]:
+        return [sensor for sensor, _ in self.probed]
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        return tuple(domain for _, own in self.probed for domain in own)
 
     @property
     def energy_line(self) -> str:
@@ -55,14 +63,14 @@ class Picked(msgspec.Struct, kw_only=True):
         return tuple(d for d in self.domains if d.boundary == self.boundary)
 
     def narrow(self, pids: Sequence[int]) -> tuple[Domain, ...]:
-        """Read only the devices that host these processes; returns all domains read from now on."""
-        domains: list[Domain] = []
-        for sensor in self.sensors:
-            if isinstance(sensor, SelectsProcesses):
-                domains += sensor.select(pids)
-            else:
-                domains += sensor.probe()
-        self.domains = tuple(domains)
+        """Read only the devices that host these processes; returns all domains read from now on.
+
+        Safe while a sampler is reading: nothing is probed again.
+        """
+        self.probed = [
+            (sensor, tuple(sensor.select(pids)) if isinstance(sensor, SelectsProcesses) else own)
+            for sensor, own in self.probed
+        ]
         return self.domains
 
     def close(self) -> None:
@@ -102,8 +110,7 @@ def pick(
     grade = worst_grade([d.grade for d in domains if d.boundary == boundary])
     assert grade is not None
     picked = Picked(
-        sensors=[sensor for sensor, _ in found],
-        domains=domains,
+        probed=found,
         boundary=boundary,
         grade=grade,
         tried=tuple(tried),

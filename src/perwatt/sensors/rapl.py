@@ -92,8 +92,9 @@ class RaplSensor:
         packages = [zone for zone in chosen.values() if zone.name.startswith("package")]
         if not packages:
             raise _absent(root)
-        domains, self._files = [], []
-        left_out = []
+        domains: list[Domain] = []
+        files: list[tuple[str, Path]] = []
+        left_out: list[str] = []
         for zone in chosen.values():
             try:
                 int((zone.path / "energy_uj").read_bytes())
@@ -108,8 +109,9 @@ class RaplSensor:
                     raise SensorUnavailableError(msg) from None
                 left_out.append(zone.name)
                 continue
-            self._files.append((zone.name, zone.path / "energy_uj"))
+            files.append((zone.name, zone.path / "energy_uj"))
             domains.append(_domain(zone))
+        self._files = files  # at once, since a sampler may be reading
         if left_out:
             note = f"; {', '.join(left_out)} could not be read and is not in the sum"
             domains = [msgspec.structs.replace(d, note=f"{d.note}{note}") for d in domains]
