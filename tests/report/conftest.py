@@ -1,4 +1,4 @@
-"""Plausible finished runs from a seeded generator, shaped as the store and the metrics hand them."""
+"""Plausible finished runs from a seeded generator, shaped as the layers below hand them over."""
 
 from __future__ import annotations
 
@@ -183,8 +183,9 @@ def _power(rng: random.Random, rows: list[Row]) -> dict[str, list[Any]]:
                 span = after
             watts = rng.gauss(15.5, 1.1) if span[0] <= t <= span[1] else rng.gauss(8.2, 0.3)
             failed = rng.random() < 0.001
-            values = (t, "AMD EPYC 9354", "package-0", None if failed else counter, None, "estimated",
-                      session, "read-failed" if failed else None)  # fmt: skip
+            joules, flag = (None, "read-failed") if failed else (counter, None)
+            device, domain, source = "AMD EPYC 9354", "package-0", "estimated"
+            values = (t, device, domain, joules, None, source, session, flag)
             for name, value in zip(out, values, strict=True):
                 out[name].append(value)
             t += 50_000_000
@@ -331,14 +332,14 @@ def _summary(pairs: tuple[PairSummary, ...], grade: Grade | None, rows: list[Row
             "cpus": 2,
             "memory_bytes": 8_000_000_000,
             "packages": {"xllamacpp": "2026.10", "numpy": "2.3"},
-        },  # fmt: skip
+        },
         spec={
             "model": [p.identity.pair_id for p in pairs],
             "workload": "core",
             "limit": 96,
             "seed": 0,
             "out": "/home/someone/runs/demo",
-        },  # fmt: skip
+        },
     )
 
 
@@ -368,7 +369,7 @@ def _comparisons(a: PairSummary, b: PairSummary) -> list[Comparison]:
                 metric=metric,
                 ratio=ratio,
                 decided=decided,
-                sentence=f"{names}: {metric} ratio {ratio}, {'decided' if decided else 'undecided'}.",
+                sentence=f"{names}: {metric} {ratio}, {'decided' if decided else 'undecided'}.",
             )
         )
     return found

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from perwatt.core.errors import DiskFullError, FileError
 from perwatt.core.estimate import worst_grade
@@ -89,8 +90,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["code"] = _code
     environment.tests["cell"] = lambda value: isinstance(value, Cell)
     return environment
+
+
+def _code(words: str) -> Markup:
+    """`commands` in backticks as code; everything is escaped first."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
 def _asset(name: str) -> str:

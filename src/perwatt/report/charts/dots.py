@@ -10,7 +10,7 @@ from markupsafe import Markup
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.axes import Frame, x_axis
 from perwatt.report.charts.scale import Linear
-from perwatt.report.charts.svg import COLOURS, chart, el, marker, text
+from perwatt.report.charts.svg import COLOURS, chart, el, marker, text, width_of
 
 __all__ = ["Dot", "DotRow", "dots"]
 
@@ -37,11 +37,11 @@ def dots(rows: Sequence[DotRow], width: float, label: str, title: str) -> Markup
     lane = 12.0
     head = 18.0 if narrow else 0.0
     row_px = head + pairs * lane + 8
-    longest = max((len(row.name) for row in rows), default=0)
+    longest = max((width_of(row.name) for row in rows), default=0.0)
     frame = Frame(
         width=width,
         height=len(rows) * row_px + 52,
-        left=12 if narrow else min(330, 24 + longest * 6.6),
+        left=12 if narrow else min(width * 0.45, 18 + longest),
         right=16,
         top=8,
         bottom=40,

@@ -40,7 +40,7 @@ def ecdf(curves: Sequence[Curve], unit: str, title: str, width: float, label: st
     frame = Frame(width=width, height=250, top=30, left=46, right=18)
     values = [v for c in curves for v in (c.values[0], c.values[-1])]
     log = wants_log(values)
-    few = 4 if log else 5
+    few = 3 if width < 320 else 5
     sx = fit(values, frame.x0, frame.x1, log=log, zero=not log, pad=0.04, count=few)
     sy = Linear(0.0, 1.0, frame.y1, frame.y0, 4)
     parts: list[object] = [

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from perwatt.report.charts.axes import Frame, x_axis
 from perwatt.report.charts.scale import Scale, fit
-from perwatt.report.charts.svg import chart, el, text
+from perwatt.report.charts.svg import chart, el, text, width_of
 
 __all__ = ["Ratio", "forest"]
 
@@ -38,27 +38,31 @@ def forest(rows: Sequence[Ratio], width: float, label: str) -> Markup:
     frame = Frame(
         width=width,
         height=len(rows) * row + 52,
-        left=14 if narrow else 190,
-        right=14 if narrow else 270,
+        left=14 if narrow else 22 + max(width_of(r.name) for r in rows),
+        right=14 if narrow else 22 + max(_reading_px(r) for r in rows),
         top=8,
         bottom=40,
     )
     ends = [v for r in rows for v in (r.value, r.low, r.high, 1.0) if v is not None]
     scale = fit(ends, frame.x0, frame.x1, log=True, pad=0.08, count=4)
-    parts: list[object] = [x_axis(frame, scale, "×", "ratio, log scale")]
+    parts: list[object] = [x_axis(frame, scale, "", "ratio, log scale")]
     one = scale(1.0)
     parts.append(el("path", d=f"M{one:.1f},{frame.y0:.1f}V{frame.y1:.1f}", class_="one"))
     for n, r in enumerate(rows):
         y = frame.y0 + (n + 0.5) * row + (9 if narrow else 0)
         parts.append(_row(r, scale, y))
         if narrow:
-            parts.append(text(frame.x0, y - 12, r.name, class_="label", aria_hidden="true"))
-            parts.append(text(frame.x1, y - 12, r.shown, class_="label end", aria_hidden="true"))
+            parts.append(text(frame.x0, y - 12, r.name, class_="halo", aria_hidden="true"))
+            parts.append(text(frame.x1, y - 12, r.shown, class_="halo end", aria_hidden="true"))
         else:
             parts.append(text(frame.x0 - 14, y + 4, r.name, class_="label end", aria_hidden="true"))
             words = el("tspan", r.shown, class_="strong"), f"  {r.says}"
             parts.append(text(frame.x1 + 14, y + 4, Markup("").join(words), class_="label"))
     return chart(frame.width, frame.height, label, parts, reachable=True)
+
+
+def _reading_px(r: Ratio) -> float:
+    return width_of(r.shown, strong=True) + width_of(f"  {r.says}")
 
 
 def _row(r: Ratio, scale: Scale, y: float) -> Markup:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from perwatt.report.charts.axes import tick_labels
 from perwatt.report.charts.requests import Span, draw_requests
 from perwatt.report.charts.scale import Scale, fit
-from perwatt.report.charts.svg import COLOURS, chart, el, num, text
+from perwatt.report.charts.svg import COLOURS, chart, el, num, text, width_of
 from perwatt.report.charts.timeaxis import TimeAxis, draw_time_axis, time_axis
 from perwatt.report.timeline import Buckets, Ticks, bucketed
 
@@ -59,7 +59,12 @@ def _bands(
     turns: list[tuple[int, int, int, int]] = []
     for span in spans:
         where = next(
-            (k for k, s in enumerate(axis.stretches) if s[0] <= span.start_ns <= s[1]), None
+            (
+                k
+                for k, s in enumerate(axis.stretches)
+                if s[0] <= span.end_ns and span.start_ns <= s[1]
+            ),
+            None,
         )
         if where is None:
             continue
@@ -79,8 +84,10 @@ def _bands(
         tall = max(bottom - top, 0.0)
         parts.append(el("rect", x=x0, y=top, width=max(x1 - x0, 1.0), height=tall,
                         class_=f"wash {colour}"))  # fmt: skip
-        if x1 - x0 > len(labels[pair]) * 6.8 + 8:
-            parts.append(text(x0 + 5, y + 13, labels[pair], class_="on-band"))
+        for name in (labels[pair], labels[pair].split()[-1]):
+            if x1 - x0 > width_of(name, strong=True) + 8:
+                parts.append(text(x0 + 5, y + 13, name, class_="on-band"))
+                break
     return el("g", *parts)
 
 

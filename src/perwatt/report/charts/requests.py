@@ -57,8 +57,11 @@ def _lanes(spans: Sequence[Span], axis: TimeAxis, top: float, lane: float) -> Ma
             continue
         x0, x1 = clip
         y = top + span.lane * lane
-        first = axis.clip(span.start_ns, span.first_ns) if span.first_ns is not None else None
-        middle = first[1] if first else x1
+        middle = x1
+        if span.first_ns is not None:
+            # The first chunk may have come before the part of the axis that is shown.
+            prefill = axis.clip(span.start_ns, span.first_ns)
+            middle = prefill[1] if prefill else x0
         inside: list[object] = [el("title", span.tip)]
         if span.failed:
             inside.append(_box(x0, x1, y + 1, lane - 2, "failed"))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-__all__ = ["Linear", "Log", "Scale", "fit", "nice_step", "nice_ticks"]
+__all__ = ["Linear", "Log", "Scale", "fit", "multiples", "nice_step", "nice_ticks"]
 
 _TINY = 1e-290
 """Below this a span is as good as none: its step would underflow."""
@@ -79,7 +79,11 @@ def nice_step(span: float, count: int) -> float:
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Multiples of a round step inside [low, high], rising. `low < high`."""
-    step = nice_step(high - low, count)
+    return multiples(low, high, nice_step(high - low, count))
+
+
+def multiples(low: float, high: float, step: float) -> list[float]:
+    """Multiples of `step` inside [low, high], rising."""
     first = math.ceil(low / step - 1e-9)
     ticks = [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
     return [min(max(tick, low), high) for tick in ticks]

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.axes import Frame, x_axis, y_axis
 from perwatt.report.charts.scale import Scale, fit
-from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, text
+from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, text, width_of
 
 __all__ = ["Point", "bounds", "scatter", "wants_log"]
 
@@ -96,9 +96,9 @@ def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Mark
         x, y = sx(_value(p.x)), sy(_value(p.y)) - 9
         y = max(y, taken + 15, frame.y0 + 10)
         taken = y
-        room = len(p.label) * 6.7
+        room = width_of(p.label, strong=True)
         if x + 10 + room <= frame.x1:
-            parts.append(text(x + 9, y, p.label, class_="strong"))
+            parts.append(text(x + 9, y, p.label, class_="strong halo"))
         else:
-            parts.append(text(max(x - 9, frame.x0 + room), y, p.label, class_="strong end"))
+            parts.append(text(max(x - 9, frame.x0 + room), y, p.label, class_="strong halo end"))
     return el("g", *parts, aria_hidden="true")

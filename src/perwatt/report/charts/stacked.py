@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from perwatt.report.charts.axes import Frame, x_axis
 from perwatt.report.charts.scale import fit
-from perwatt.report.charts.svg import chart, el, text
+from perwatt.report.charts.svg import chart, el, text, width_of
 
 __all__ = ["Bar", "Part", "stacked"]
 
@@ -55,7 +55,7 @@ def _part(part: Part, x0: float, x1: float, y: float) -> Markup:
         el("rect", x=x0, y=y, width=max(x1 - x0, 0.0), height=26.0, class_=part.name),
     ]
     words = f"{part.name} {part.share:.0%}"
-    if x1 - x0 > len(words) * 6.9 + 8:
+    if x1 - x0 > width_of(words) + 10:
         inside.append(text(x0 + 7, y + 17.5, words, class_=f"on-{part.name}"))
     return el(
         "g",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-__all__ = ["COLOURS", "chart", "dash", "el", "marker", "num", "path", "text"]
+__all__ = ["COLOURS", "chart", "dash", "el", "marker", "num", "path", "text", "width_of"]
 
 COLOURS = 6
 """Colours in the style sheet (`.c0` …); a seventh pair has the first's, and another shape."""
@@ -74,6 +74,11 @@ def marker(pair: int, x: float, y: float, tip: str | None = None, **attributes: 
 def dash(pair: int) -> str:
     """A pair's own dash pattern, so that lines differ without colour."""
     return _DASHES[pair % len(_DASHES)]
+
+
+def width_of(words: str, *, strong: bool = False) -> float:
+    """About how wide words are in a chart, in pixels, rather too much than too little."""
+    return len(words) * (7.6 if strong else 7.0)
 
 
 def chart(

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from perwatt.core.units import format_duration
-from perwatt.report.charts.scale import nice_step, nice_ticks
+from perwatt.report.charts.scale import multiples, nice_step
 from perwatt.report.charts.svg import el, text
 
 __all__ = ["BREAK_PX", "TimeAxis", "draw_time_axis", "time_axis"]
@@ -64,14 +64,13 @@ def draw_time_axis(axis: TimeAxis, top: float, y: float) -> Markup:
     spans_s = [(end - start) / 1e9 for start, end, *_ in axis.stretches]
     pixels = sum(x1 - x0 for *_, x0, x1 in axis.stretches)
     # One step for all stretches, so that equal distances are equal times.
-    count = max(2, int(pixels / 90))
+    count = max(4, int(pixels / 80))
     step = nice_step(sum(spans_s), count)
     last_x = -1e9
     for n, (start, end, x0, x1) in enumerate(axis.stretches):
         parts.append(el("path", d=f"M{x0:.1f},{y:.1f}H{x1:.1f}", class_="baseline"))
         low, high = ((t - axis.zero_ns) / 1e9 for t in (start, end))
-        ticks = nice_ticks(low, high, max(1, round((high - low) / step)))
-        for tick in ticks:
+        for tick in multiples(low, high, step):
             x = x0 + (tick - low) / (high - low) * (x1 - x0)
             parts.append(el("path", d=f"M{x:.1f},{top:.1f}V{y:.1f}", class_="grid"))
             label = f"{tick:.6g}"

@@ -67,7 +67,7 @@ def _figure(view: View, ledgers: list[tuple[str, EnergyLedger]]) -> object:
         parts = ledger_parts(ledger)
         shown = [_with_share(parts.get(name, 0.0), ledger.device_j) for name in used]
         device = format_si(ledger.device_j, "J")
-        rows.append((label, *shown, format_si(residual_j(ledger), "J"), device))
+        rows.append((label, *shown, _residual(ledger), device))
     table = Table(caption="Joules by part; the parts sum to the device's", head=head, rows=rows)
     keys = fills([(NAMES[name], name) for name in used])
     return figure(view, "ledger", caption, draw, data=table, legend=keys)
@@ -91,6 +91,11 @@ def _bar(label: str, ledger: EnergyLedger) -> Bar:
     )
 
 
+def _residual(ledger: EnergyLedger) -> str:
+    """In plain joules: what rounding leaves has no sensible prefix."""
+    return f"{residual_j(ledger):.1g} J"
+
+
 def _with_share(joules: float, whole: float) -> str:
     return f"{format_si(joules, 'J')} ({joules / whole:.1%})" if whole else format_si(joules, "J")
 
@@ -104,13 +109,13 @@ def _sum(label: str, ledger: EnergyLedger) -> dict[str, object]:
         "idle": format_si(ledger.idle_j, "J"),
         "unattributed": format_si(ledger.unattributed_j, "J"),
         "device": format_si(ledger.device_j, "J"),
-        "residual": format_si(residual, "J"),
+        "residual": _residual(ledger),
         "holds": abs(residual) <= 1e-6 * max(abs(ledger.device_j), 1e-9),
         "domains": ", ".join(ledger.domains),
         "boundary": ledger.boundary,
         "grade": ledger.grade,
         "gain": None
         if ledger.gain_low == ledger.gain_high == 1
-        else f"{ledger.gain_low:.2g}× to {ledger.gain_high:.2g}×",
+        else f"{ledger.gain_low:.2g}× and {ledger.gain_high:.2g}×",
         "idle_w": None if idle_w is None else format_si(idle_w, "W"),
     }

@@ -69,7 +69,7 @@ def _figure(view: View, name: str, title: str, how: str) -> Figure | None:
 
     head = ("Pair", "n", *(f"p{q * 100:.0f}" for q, _ in QUANTILES))
     table = Table(caption=title, head=head, rows=rows)
-    return figure(view, f"ecdf-{name}", caption, draw, data=table, wide=420)
+    return figure(view, f"ecdf-{name}", caption, draw, data=table, wide=284)
 
 
 def _values(row: Row, name: str) -> list[float]:

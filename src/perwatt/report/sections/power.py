@@ -11,6 +11,7 @@ from markupsafe import Markup
 from perwatt.core.units import format_si, format_value
 from perwatt.report.charts.power import power_chart
 from perwatt.report.charts.requests import Span
+from perwatt.report.charts.svg import COLOURS
 from perwatt.report.format import DASH, joules, seconds_text
 from perwatt.report.legend import fills
 from perwatt.report.rows import Row
@@ -101,8 +102,11 @@ def _draw(
     def draw(width: float) -> Markup:
         return power_chart(ticks, spans, shown, view.labels, zero_ns, width, caption)
 
-    keys = fills(KEYS if ticks else KEYS[2:])
-    if any(span.failed for span in spans):
+    # The key of the whole run serves the closer looks that follow it.
+    keys = fills(KEYS if ticks else KEYS[2:]) if name == "timeline" else []
+    if keys and len(view.labels) > 1:
+        keys += fills([(label, f"band c{n % COLOURS}") for n, label in enumerate(view.labels)])
+    if keys and any(span.failed for span in spans):
         keys += fills([("failed", "failed")])
     return figure(view, name, caption, draw, data=data, legend=keys, json=json)
 

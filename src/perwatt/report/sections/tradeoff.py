@@ -9,7 +9,6 @@ from markupsafe import Markup
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.scatter import Point, scatter
 from perwatt.report.format import cell, spoken
-from perwatt.report.legend import pair_keys
 from perwatt.report.view import Section, Table, View, figure
 
 __all__ = ["pareto", "tradeoff"]
@@ -78,8 +77,7 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
         head=("Pair", "Accuracy", "Energy per request", "On the front"),
         rows=[(p.label, cell(p.y), cell(p.x), "yes" if p.on_front else "no") for p in points],
     )
-    keys = pair_keys(view.labels)
     return {
-        "figure": figure(view, "pareto", caption, draw, data=table, legend=keys, wide=640),
+        "figure": figure(view, "pareto", caption, draw, data=table, wide=640),
         "front": front,
     }
