@@ -1,0 +1,62 @@
+"""Server-sent events, read incrementally from bytes.
+
+Follows the WHATWG event-stream grammar (https://html.spec.whatwg.org/multipage/server-sent-events.html)
+for what inference servers send: `data` fields, comments, CR, LF or CRLF. Works on bytes, so that a
+character or a line end cut by the network costs nothing.
+"""
+
+from __future__ import annotations
+
+__all__ = ["SSEParser"]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SSEParser:
+    """Feed bytes as they arrive, get each finished event's data: the same for any chunking."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._data: list[bytes] = []
+        self._started = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Data of the events that end in `chunk`, lines of one event joined by a line feed."""
+        buffer = self._tail + chunk
+        if not self._started:
+            if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
+                self._tail = buffer
+                return []
+            buffer = buffer.removeprefix(_BOM)
+            self._started = True
+        # A CR at the very end may be half of a CRLF: keep it until the next byte tells.
+        held = b"\r" if buffer.endswith(b"\r") else b""
+        if held:
+            buffer = buffer[:-1]
+        if b"\r" in buffer:
+            buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = buffer.split(b"\n")
+        self._tail = rest + held
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def end(self) -> list[bytes]:
+        """Data of an event that the stream ended in without the closing blank line.
+
+        The standard drops it; servers that omit the last line feeds after `[DONE]` exist.
+        """
+        tail, self._tail = self._tail.rstrip(b"\r"), b""
+        events = [event] if tail and (event := self._line(tail)) is not None else []
+        last = self._line(b"")
+        return events if last is None else [*events, last]
+
+    def _line(self, line: bytes) -> bytes | None:
+        if not line:
+            if not self._data:
+                return None
+            event = b"\n".join(self._data)
+            self._data.clear()
+            return event
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        return None
