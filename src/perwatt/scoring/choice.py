@@ -58,9 +58,16 @@ def pick_letter(text: str, choices: list[str]) -> tuple[str | None, str]:
 
 def _read(plain: str, choices: list[str]) -> tuple[str | None, str]:
     letters = ascii_uppercase[: len(choices)]
-    whole = [k for k, text in enumerate(choices) if normalise(plain) == normalise(text) != ""]
+    label = _LABEL.match(plain)
+    if label and label[1].upper() not in letters:
+        label = None
+    words = normalise(plain[label.end() :] if label else plain)
+    whole = [k for k, text in enumerate(choices) if words == normalise(text) != ""]
     if len(whole) == 1 and not _ALONE.match(plain):
-        return letters[whole[0]], "the full text of one choice"
+        named = letters[whole[0]]
+        if label and label[1].upper() != named:
+            return None, f"ambiguous: the letter {label[1].upper()} with the text of {named}"
+        return named, "the full text of one choice"
 
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     labels = [m[1].upper() for line in lines if (m := _LABEL.match(line))]
@@ -96,11 +103,11 @@ def _read(plain: str, choices: list[str]) -> tuple[str | None, str]:
         return found.pop(), "the only letter mentioned"
     if found:
         return None, f"ambiguous: {', '.join(sorted(found))}"
-    named = _named(plain, choices)
-    if len(named) == 1:
-        return letters[named[0]], "the only choice whose text is mentioned"
-    if named:
-        return None, f"ambiguous: {', '.join(letters[k] for k in named)}"
+    told = _named(plain, choices)
+    if len(told) == 1:
+        return letters[told[0]], "the only choice whose text is mentioned"
+    if told:
+        return None, f"ambiguous: {', '.join(letters[k] for k in told)}"
     return None, "no letter and no choice text found"
 
 

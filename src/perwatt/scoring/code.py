@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
+import warnings
 
 from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
@@ -80,15 +80,17 @@ def _bodies(text: str) -> list[str]:
         len(lines),
     )
     cut = "\n".join(lines[:end])
-    # Chat models often lose the indent of the first line, or of all of them.
-    indented = "\n".join(f"    {line}" if line else line for line in cut.splitlines())
-    flush = "\n".join(f"    {line}" if line else line for line in lines)
-    return [cut, f"    {cut.lstrip()}", indented, flush]
+    if text.lstrip("\n")[:1] in {" ", "\t"}:
+        return [cut]
+    # Chat models often lose the indent of all lines, or of the first alone.
+    return ["\n".join(f"    {line}" if line else line for line in lines), f"    {cut}"]
 
 
 def _is_python(source: str) -> bool:
     try:
-        ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        with warnings.catch_warnings():  # an odd escape in the answer is no concern of the run
+            warnings.simplefilter("ignore")
+            compile(source, "<answer>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return False
     return True

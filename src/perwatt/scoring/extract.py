@@ -18,7 +18,7 @@ __all__ = [
     "statement",
 ]
 
-_MARKUP = re.compile(r"\*+|`+|(?<!\w)_+|_+(?!\w)|\$(?=\\)|^#+\s", re.MULTILINE)
+_MARKUP = re.compile(r"(?<!\d)\*+|\*+(?!\d)|`+|(?<!\w)_+|_+(?!\w)|\$(?=\\)|^#+\s", re.MULTILINE)
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _TEXT = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
 _STATED = re.compile(
