@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.axes import Frame, x_axis, y_axis
-from perwatt.report.charts.scale import Scale, fit
+from perwatt.report.charts.scale import Linear, Scale, fit
 from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, text, width_of
 
 __all__ = ["Point", "bounds", "scatter", "wants_log"]
@@ -49,6 +49,9 @@ def scatter(
     log = wants_log(xs)
     sx = fit(xs, frame.x0, frame.x1, log=log, pad=0.12, zero=not log, count=6)
     sy = fit(ys, frame.y1, frame.y0, zero=min(ys) < max(ys) / 3, pad=0.1)
+    if points[0].y.unit == "share":  # no share lies below 0 or above 1
+        low, high = max(sy.low, 0.0), min(sy.high, 1.0)
+        sy = Linear(low, max(high, low + 0.1), frame.y1, frame.y0)
     parts: list[object] = [
         x_axis(frame, sx, points[0].x.unit, x_title + (", log scale" if log else "")),
         y_axis(frame, sy, points[0].y.unit, y_title),

@@ -13,7 +13,7 @@ from perwatt.report.view import Figure, Section, Table, View, figure
 __all__ = ["comparisons"]
 
 LEAD = 3
-"""Sentences shown at once for each two pairs; the rest are folded."""
+"""Groups of two pairs shown at once; the rest are folded."""
 
 
 def comparisons(view: View) -> Section | None:
@@ -27,14 +27,16 @@ def comparisons(view: View) -> Section | None:
         title="Comparisons",
         template="comparisons.html",
         data={
+            "lead": LEAD,
             "groups": [
                 {
+                    "title": " ÷ ".join(_label(view, name) for name in names),
                     "sentences": [c.sentence for c in found if c.ratio.value is not None],
                     "refused": [c.sentence for c in found if c.ratio.value is None],
                     "figure": _figure(view, n, found),
                 }
-                for n, found in enumerate(groups.values(), 1)
-            ]
+                for n, (names, found) in enumerate(groups.items(), 1)
+            ],
         },
     )
 

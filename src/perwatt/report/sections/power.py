@@ -79,8 +79,12 @@ def _closer_looks(view: View, ticks: Sequence[Ticks], shown: list[Stretch]) -> l
         caption = f"A closer look at {label}: {len(inside)} requests from the middle of its turn."
         data = Table(
             caption="The requests in this figure",
-            head=("Request", "Reading"),
-            rows=[(str(k), span.tip) for k, span in enumerate(inside, 1)],
+            head=("Item", "Pair", "At (s)", "First chunk", "Whole", "Energy", "Score"),
+            rows=[
+                _request_row(view, row, shown[0][0])
+                for row in view.rows
+                if row.dispatched_ns <= window[1] and row.last_chunk_ns >= window[0]
+            ],
         )
         found.append(
             _draw(view, f"close-{n}", caption, ticks, inside, [window], shown[0][0], data, None)
@@ -138,6 +142,19 @@ def _spans(view: View) -> list[Span]:
         )
         for row, lane in zip(rows, lanes(rows), strict=True)
     ]
+
+
+def _request_row(view: View, row: Row, zero_ns: int) -> tuple[str, ...]:
+    index = view.pair_index.get(row.pair_id)
+    return (
+        row.item_id,
+        row.pair_id if index is None else view.labels[index],
+        f"{(row.dispatched_ns - zero_ns) / 1e9:.2f}",
+        seconds_text(row.ttft_s),
+        seconds_text(row.total_s),
+        joules(row.energy_j),
+        "failed" if not row.ok else DASH if row.score is None else format_value(row.score, ""),
+    )
 
 
 def _tip(view: View, row: Row) -> str:

@@ -76,6 +76,6 @@ def _missing(rows: list[MetricRow]) -> list[tuple[str, str]]:
         for c in row.cells:
             if c.sort is None and c.reason:
                 names = reasons.setdefault(c.reason, [])
-                if row.info.short not in names:
-                    names.append(row.info.short)
+                if row.info.title not in names:
+                    names.append(row.info.title)
     return [(reason, ", ".join(names)) for reason, names in reasons.items()]

@@ -61,6 +61,8 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
         for (n, x, y), front in zip(found, on_front, strict=True)
     ]
     front = [p.label for p in sorted(points, key=lambda p: p.x.value or 0.0) if p.on_front]
+    if len(points) < 2:  # one pair alone has nothing to be better than
+        front = []
     caption = "Share of answers that are right, and joules per request with 95% intervals"
     caption += (
         f" (gross, {points[0].x.boundary} boundary)." if points[0].x.boundary else " (gross)."
