@@ -49,9 +49,10 @@ class Quantity(NamedTuple):
 def numeric() -> Scorer:
     """Scores 1 when the stated number, else the last one, equals the reference, else 0.
 
-    Options: `tolerance` (relative, default 1e-6), `abs_tolerance`, `unit`. An answer without a unit
-    is read in `unit`; one of the same dimension is converted (1.5 km is 1500 m); one of another
-    dimension is wrong. Read: 1,234.5 −3 $5 25% 3/4 1 1/2 2e3 2×10^3 "2 h 30 min" "seven".
+    Options: `tolerance` (relative, default 1e-6), `abs_tolerance`, `unit`, `convert`. An answer
+    without a unit is read in `unit`; one of the same dimension is converted (1.5 km is 1500 m),
+    unless `convert` is false, for questions that ask for just that; another dimension is wrong.
+    Read: 1,234.5 −3 $5 25% 3/4 1 1/2 2e3 2×10^3 "2 h 30 min" "seven".
     """
 
     def score(item: Item, text: str) -> Judgement:
@@ -66,7 +67,8 @@ def numeric() -> Scorer:
             return Judgement(value=0.0, explanation="no number found")
         relative = float(item.options.get("tolerance", 1e-6))
         absolute = float(item.options.get("abs_tolerance", 1e-12))
-        values, wrong = _in_unit(found, wanted)
+        convert = bool(item.options.get("convert", True))
+        values, wrong = _in_unit(found, wanted, convert)
         close = any(math.isclose(v, right, rel_tol=relative, abs_tol=absolute) for v in values)
         return Judgement(value=float(close), extracted=found.written, explanation=wrong)
 
@@ -150,13 +152,15 @@ def _continues(last: Quantity, new: Quantity, between: str) -> bool:
     return last.unit[0] == new.unit[0] != "share" and 0 < new.unit[1] < last.unit[1]
 
 
-def _in_unit(found: Quantity, wanted: str) -> tuple[list[float], str | None]:
+def _in_unit(found: Quantity, wanted: str, convert: bool) -> tuple[list[float], str | None]:
     """The values this quantity may stand for in the wanted unit; none when its unit is wrong."""
     target = find_unit(unicodedata.normalize("NFKC", wanted)) if wanted else None
     if target is not None and target[1] == len(wanted) and found.unit is not None:
         (dimension, factor), (own, own_factor) = target[0], found.unit
         if own != dimension:
             return [], f"wrong unit: {own}, not {dimension}"
+        if own_factor != factor and not convert:
+            return [], "the unit of the question, not the one asked for"
         return [found.value * own_factor / factor], None
     if not wanted and found.unit == ("share", 1.0):
         return [found.value, found.value / 100], None

@@ -1,0 +1,1 @@
+"""How the `core` workload is made: hand-written rows and seeded templates. Not used at run time."""
