@@ -129,5 +129,6 @@ def editing(slot: Slot) -> Draft:
                 {"case": True},
             ),
         )[turn]
-    options = {"match": "contains", **options}
+    # A copy stands alone; a changed word may stand in a sentence.
+    options = {"match": "first-line" if slot.level == 1 else "contains", **options}
     return Draft(asked, answer, "exact", options, 24)
