@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from perwatt.core.clock import now_ns
+from perwatt.core.clock import now_ns, seconds
 from perwatt.core.errors import EngineError, SpecError
 from perwatt.core.protocols import EndpointConfig
 from perwatt.core.records import PairIdentity, Prompt, Reply, Served
@@ -30,6 +32,9 @@ READ_BUFFER = 4 * 1024 * 1024
 CONNECT_S = 10.0
 KEEP_ALIVE_S = 3.0
 """llama.cpp's server drops an idle connection after 5 s: never send on one about to be dropped."""
+STALE_S = 0.1
+"""A kept connection that breaks this soon was closed before the request: it is sent again, on
+another. Later than that the server had it, and it counts as a failure."""
 DRAIN_S = 1.0
 """After the last event, so long for the server to end the response so that the connection lives."""
 
@@ -64,6 +69,7 @@ class OpenAIEndpoint:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
                 read_bufsize=READ_BUFFER,
+                trace_configs=[_mark_reuse()],
             )
         try:
             greeting = await greet(
@@ -112,7 +118,11 @@ class OpenAIEndpoint:
         body = msgspec.json.encode(self._body(prompt))
         reader = StreamReader(now_ns())
         try:
-            return await self._stream(session, url, body, headers, reader, key)
+            while True:
+                try:
+                    return await self._stream(session, url, body, headers, reader, key)
+                except _StaleConnectionError:
+                    continue  # bounded: each of them is out of the pool now
         except StreamError as error:
             return reader.failed(error.kind, bounded(str(error), key), now_ns(), 200)
         except asyncio.CancelledError:
@@ -144,11 +154,7 @@ class OpenAIEndpoint:
         patience = self.config.timeout_s
         parser = SSEParser()
         async with asyncio.timeout(patience) as deadline:
-            reader.dispatched_ns = now_ns()
-            # A redirect would be asked twice and could carry the key elsewhere.
-            async with session.post(
-                url, data=body, headers=headers, allow_redirects=False
-            ) as response:
+            async with self._post(session, url, body, headers, reader) as response:
                 try:
                     if response.status != 200:
                         message = server_message(await response.read())
@@ -180,6 +186,34 @@ class OpenAIEndpoint:
                     response.close()
                     raise
         return msgspec.structs.replace(reader.ok(), http_status=200)
+
+    @asynccontextmanager
+    async def _post(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        body: bytes,
+        headers: dict[str, str],
+        reader: StreamReader,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        import aiohttp
+
+        connection = {"reused": False}
+        reader.dispatched_ns = now_ns()
+        try:
+            response = await session.post(
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,  # it would be asked twice, and carry the key elsewhere
+                trace_request_ctx=connection,
+            )
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if connection["reused"] and seconds(reader.dispatched_ns, now_ns()) < STALE_S:
+                raise _StaleConnectionError from None
+            raise
+        async with response:
+            yield response
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         sampling = prompt.sampling
@@ -241,13 +275,29 @@ class OpenAIEndpoint:
         )
 
 
+class _StaleConnectionError(Exception):
+    """The server had closed a kept connection before the request was sent on it."""
+
+
+def _mark_reuse() -> aiohttp.TraceConfig:
+    import aiohttp
+
+    async def reused(_: Any, context: Any, __: Any) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx["reused"] = True
+
+    traces = aiohttp.TraceConfig()
+    traces.on_connection_reuseconn.append(reused)
+    return traces
+
+
 def _take_end(parser: SSEParser, reader: StreamReader, t_ns: int) -> None:
     """An event cut by the end of the stream is a truncated stream, not a malformed event."""
     for event in parser.end():
         try:
             reader.take(event, t_ns)
         except StreamError as error:
-            if error.kind != "malformed" or reader.complete:
+            if error.kind != "malformed":
                 raise
             msg = "the stream ended in the middle of an event"
             raise StreamError("truncated", msg) from None

@@ -1,0 +1,169 @@
+"""A scriptable server on loopback, tiny GGUF files, and where the cache is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from aiohttp import web
+
+from perwatt.core.protocols import EndpointConfig
+from perwatt.core.records import Message, Prompt, Sampling
+
+Step = bytes | float | Literal["reset", "hang", "drop"]
+
+
+class FakeServer:
+    """Answers as scripted: bytes are written, numbers slept, `reset` cuts the connection."""
+
+    def __init__(self) -> None:
+        self.script: list[Step] = []
+        self.status = 200
+        self.content_type = "text/event-stream"
+        self.headers: dict[str, str] = {}
+        self.models: bytes = json.dumps({"data": [{"id": "m"}, {"id": "other"}]}).encode()
+        self.models_status = 200
+        self.requests: list[dict[str, Any]] = []
+        self.seen_headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.peers: set[int] = set()
+        self.abandoned = asyncio.Event()
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(await request.json())
+        self.seen_headers.append(dict(request.headers))
+        self.paths.append(request.path)
+        assert request.transport is not None
+        self.peers.add(request.transport.get_extra_info("peername")[1])
+        if self.status != 200:
+            body = b"".join(s for s in self.script if isinstance(s, bytes))
+            return web.Response(status=self.status, body=body, headers=self.headers)
+        response = web.StreamResponse(headers={"Content-Type": self.content_type})
+        await response.prepare(request)
+        try:
+            for step in self.script:
+                if isinstance(step, bytes):
+                    await response.write(step)
+                elif isinstance(step, float):
+                    await asyncio.sleep(step)
+                elif step == "reset":
+                    request.transport.abort()
+                    return response
+                elif step == "hang":
+                    await asyncio.sleep(60)
+                elif step == "drop":  # as llama.cpp does: all said, then closed without a word
+                    await response.write_eof()
+                    request.transport.close()
+        except (asyncio.CancelledError, ConnectionError):
+            self.abandoned.set()
+            raise
+        return response
+
+    async def list_models(self, request: web.Request) -> web.Response:
+        self.seen_headers.append(dict(request.headers))
+        return web.Response(status=self.models_status, body=self.models, headers=self.headers)
+
+    async def template(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        return web.json_response({"prompt": "<s>" + asked["messages"][-1]["content"]})
+
+
+@asynccontextmanager
+async def serve_fake() -> AsyncIterator[FakeServer]:
+    fake = FakeServer()
+    app = web.Application()
+    app.router.add_get("/v1/models", fake.list_models)
+    app.router.add_post("/v1/chat/completions", fake.answer)
+    app.router.add_post("/v1/completions", fake.answer)
+    app.router.add_post("/apply-template", fake.template)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield fake
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def fake_server() -> Callable[[], AbstractAsyncContextManager[FakeServer]]:
+    return serve_fake
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> Callable[..., EndpointConfig]:
+    def make(**more: Any) -> EndpointConfig:
+        given: dict[str, Any] = {
+            "pair_id": "pair",
+            "model": "m",
+            "work_dir": tmp_path,
+            "timeout_s": 5.0,
+        }
+        return EndpointConfig(**(given | more))
+
+    return make
+
+
+@pytest.fixture
+def make_prompt() -> Callable[..., Prompt]:
+    def make(text: str = "What is the capital of France?", **sampling: Any) -> Prompt:
+        return Prompt(
+            request_id="r",
+            messages=(Message(role="user", content=text),),
+            sampling=Sampling(**sampling),
+            examples=(
+                Message(role="user", content="2+2?"),
+                Message(role="assistant", content="4"),
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("PERWATT_CACHE", str(folder))
+    yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small Q4_1 matrices, an embedding in Q8_0 and a norm, with every kind of metadata."""
+    gguf = pytest.importorskip("gguf", reason="needs the `local` extra")
+    import numpy as np
+
+    path: Path = tmp_path_factory.mktemp("gguf") / "tiny.Q4_1.gguf"
+    rng = np.random.default_rng(7)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("Tiny")
+    writer.add_file_type(3)
+    writer.add_context_length(64)
+    writer.add_license("cc0-1.0")
+    writer.add_chat_template("{{ messages }}")
+    writer.add_token_list(["a", "b", "é"])
+    writer.add_token_scores([0.0, -1.0, -2.0])
+    writer.add_bool("tokenizer.ggml.add_bos_token", True)
+    kinds = gguf.GGMLQuantizationType
+    shapes = {
+        "token_embd.weight": ((8, 64), kinds.Q8_0),
+        "blk.0.attn_q.weight": ((32, 64), kinds.Q4_1),
+        "blk.0.ffn_up.weight": ((96, 64), kinds.Q4_1),
+    }
+    for name, (shape, kind) in shapes.items():
+        data = gguf.quants.quantize(rng.normal(size=shape).astype(np.float32), kind)
+        writer.add_tensor(name, data, raw_dtype=kind)
+    writer.add_tensor("output_norm.weight", np.ones(64, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
