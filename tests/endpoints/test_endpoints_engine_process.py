@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,21 +29,7 @@ def engine(tmp_path: Path, code: str) -> EngineProcess:
     return EngineProcess([sys.executable, "-c", code], "Tiny Q4_1", tmp_path / "engine.log")
 
 
-def gone(pid: int, patience_s: float = 5.0) -> bool:
-    """Ended, or a zombie that only its parent has not yet collected."""
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def test_started_told_and_stopped(tmp_path: Path) -> None:
+def test_started_told_and_stopped(tmp_path: Path, gone: Callable[..., bool]) -> None:
     async def go() -> None:
         child = engine(tmp_path, READY)
         answer = await child.start({"a": 1}, 10)
@@ -60,7 +46,7 @@ def test_started_told_and_stopped(tmp_path: Path) -> None:
 
 
 def test_one_that_ignores_sigterm_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: Callable[..., bool]
 ) -> None:
     monkeypatch.setattr("perwatt.endpoints.engine_process.STOP_S", 0.2)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY
@@ -150,7 +136,9 @@ time.sleep(60)
     ids=["lifeline", "pdeathsig"],
 )
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_each_guard_alone_outlives_no_parent(tmp_path: Path, guard: str, how: int) -> None:
+def test_each_guard_alone_outlives_no_parent(
+    tmp_path: Path, guard: str, how: int, gone: Callable[..., bool]
+) -> None:
     code = tmp_path / "child.py"
     code.write_text(CHILD.format(guard=guard))
     parent = subprocess.Popen(

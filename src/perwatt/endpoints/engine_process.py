@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,10 @@ STOP_S = 5.0
 """From SIGTERM to SIGKILL."""
 
 
+_ERROR = re.compile(r"^[\d.]+ E |error|Error")
+_PREFIX = re.compile(r"^[\d.]+ [A-Z] ")
+
+
 class EngineProcess:
     """`command` is told `config` on stdin and answers one JSON line on stdout when it serves.
 
@@ -35,6 +40,7 @@ class EngineProcess:
         self.label = label
         self.log = log
         self._process: asyncio.subprocess.Process | None = None
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -49,6 +55,7 @@ class EngineProcess:
         """Its answer. Raises EngineError if it dies, reports an error or takes too long."""
         try:
             with self.log.open("ab") as log:
+                self._log_start = log.tell()
                 self._process = await asyncio.create_subprocess_exec(
                     *self.command,
                     stdin=asyncio.subprocess.PIPE,
@@ -80,7 +87,7 @@ class EngineProcess:
             raise EngineError(msg, self.last_words())
         told: dict[str, Any] = msgspec.json.decode(answer)
         if "error" in told:
-            msg = f"The engine for {self.label} could not start: {told['error']}."
+            msg = f"The engine for {self.label} could not start: {str(told['error']).rstrip('.')}."
             raise EngineError(msg, self.last_words())
         return told
 
@@ -112,17 +119,18 @@ class EngineProcess:
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def last_words(self) -> str:
-        """The last line of the log that says something, and where the log is."""
+        """The first error since it was started, else the last line; and where the log is."""
         try:
             with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - 4096))
-                lines = file.read().decode("utf-8", errors="replace").splitlines()
+                file.seek(self._log_start)
+                lines = file.read(1_000_000).decode("utf-8", errors="replace").splitlines()
         except OSError:
             lines = []
         words = [line.strip() for line in lines if line.strip()]
-        errors = [line for line in words if " E " in line or "rror" in line]
-        said = (errors or words)[-1:]
-        quoted = f"It said: {said[0][:300]}. " if said else ""
+        errors = [line for line in words if _ERROR.search(line)]
+        said = errors[:1] or words[-1:]
+        # llama.cpp begins its lines with time and level.
+        quoted = f"It said: {_PREFIX.sub('', said[0])[:300].rstrip('.')}. " if said else ""
         return f"{quoted}Its log is {self.log}"
 
 
