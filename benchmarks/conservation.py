@@ -1,4 +1,4 @@
-"""Do the parts sum to the whole? Requests + idle + unattributed against the device, at 1, 2, 4 in flight.
+"""Do the parts sum to the whole? Requests + idle + unattributed against the device's joules.
 
     python benchmarks/conservation.py [ITEMS] [MODEL]
 
@@ -22,7 +22,8 @@ def main() -> None:
     items = int(sys.argv[1]) if len(sys.argv) > 1 else 24
     model = sys.argv[2] if len(sys.argv) > 2 else "smollm2-135m"
     print(f"{model}, {items} items of `core`, embedded engine")
-    print("in flight  requests J  idle J  unattributed J    sum J  device J  sum/device-1  tok/s")
+    heads = ("requests J", "idle J", "unattrib. J", "sum J", "device J")
+    print("in flight" + "".join(f"{head:>12s}" for head in heads) + "  sum/device-1   tok/s")
     with tempfile.TemporaryDirectory() as folder:
         for in_flight in (1, 2, 4):
             out = Path(folder, str(in_flight))
@@ -34,10 +35,9 @@ def main() -> None:
             total = requests + ledger.idle_j + ledger.unattributed_j
             device = device_joules(out)
             speed = summary.pairs[0].metrics["output_tokens_per_s"].value
-            print(
-                f"{in_flight:9d} {requests:11.3f} {ledger.idle_j:7.3f} {ledger.unattributed_j:15.3f}"
-                f" {total:8.3f} {device:9.3f} {total / device - 1:13.1e} {speed or 0:6.1f}"
-            )
+            parts = (requests, ledger.idle_j, ledger.unattributed_j, total, device)
+            cells = "".join(f"{joules:12.3f}" for joules in parts)
+            print(f"{in_flight:9d}{cells}{total / device - 1:14.1e}{speed or 0:8.1f}")
     print(summary.energy_line)
 
 

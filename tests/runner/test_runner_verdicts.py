@@ -84,6 +84,12 @@ def test_a_clean_run_has_none() -> None:
     assert find_verdicts(clean()) == []
 
 
+UPCAST = msgspec.structs.replace(PAIR, upcast_from="Q4_1", precision="Q8_0")
+ONE_FAILED = (request(0, "error", "timeout"), *map(request, range(1, 40)))
+ALL_FAILED = tuple(request(n, "error", "reset") for n in range(40))
+UNKNOWN = {"line": "Energy is UNKNOWN.", "grade": None}
+
+
 @pytest.mark.parametrize(
     ("changed", "code", "severity"),
     [
@@ -91,23 +97,19 @@ def test_a_clean_run_has_none() -> None:
         ({"phases": (load(0.50),)}, "busy-machine", "invalid"),
         ({"phases": (load(0.0), load(0.2, kind="bare_idle"))}, "busy-machine", "warning"),
         ({"phases": (load(0.0, own=0.2),)}, "observer-cost", "warning"),
-        ({"requests": (request(0, "error", "timeout"), *map(request, range(1, 40)))}, "failures", "warning"),
-        ({"requests": tuple(request(n, "error", "reset") for n in range(40))}, "failures", "invalid"),
+        ({"requests": ONE_FAILED}, "failures", "warning"),
+        ({"requests": ALL_FAILED}, "failures", "invalid"),
         ({"requests": tuple(request(n) for n in range(5))}, "few-items", "note"),
         ({"energy": {"line": "E.", "grade": "D"}}, "estimated-energy", "warning"),
-        ({"energy": {"line": "Energy is UNKNOWN.", "grade": None}, "ledgers": {}}, "no-energy", "warning"),
+        ({"energy": UNKNOWN, "ledgers": {}}, "no-energy", "warning"),
         ({"ledgers": {"a": ledger(unattributed_j=5.0)}}, "sensor-gaps", "warning"),
         ({"ledgers": {"a": ledger(idle_power_w=None)}}, "no-baseline", "note"),
         ({"unmeasured": {"a": 2}}, "unmeasured-requests", "warning"),
         ({"sessions": 2}, "resumed", "note"),
         ({"in_flight": 4}, "batched", "note"),
-        (
-            {"pairs": {"a": msgspec.structs.replace(PAIR, upcast_from="Q4_1", precision="Q8_0")}},
-            "up-cast",
-            "note",
-        ),
+        ({"pairs": {"a": UPCAST}}, "up-cast", "note"),
     ],
-)  # fmt: skip
+)
 def test_each_cause_has_its_verdict_and_no_other(
     changed: dict[str, object], code: str, severity: str
 ) -> None:

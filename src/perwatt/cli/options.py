@@ -42,10 +42,8 @@ def _spec_parameters() -> list[inspect.Parameter]:
         shown = "" if field.is_required() or field.default in (None, ()) else _shown(field.default)
         help_text = f"{field.description}{shown}"
         # Bounds and patterns are checked once, by RunSpec, so that every message is the same.
-        typed = Annotated[
-            _bare(field.annotation) | None,
-            Parameter(help=help_text, negative="", show_default=False),
-        ]
+        bare: Any = _bare(field.annotation) | None
+        typed = Annotated[bare, Parameter(help=help_text, negative="", show_default=False)]
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=typed)
         )

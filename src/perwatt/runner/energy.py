@@ -46,7 +46,7 @@ def _elsewhere(endpoint: str) -> bool:
 
 
 def _may_use_accelerator(endpoint: str) -> bool:
-    """The embedded engine is a CPU build; a server of the user's own uses the GPU if there is one."""
+    """The embedded engine is a CPU build; a user's own server uses the GPU if there is one."""
     if "://" not in endpoint:
         return False
     sensor = registry("sensor").get("nvml")()

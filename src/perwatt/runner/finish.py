@@ -1,30 +1,24 @@
-"""From the journal to the three tables: score, attribute, write. Raw marks in, derived columns out."""
+"""From the journal to the three tables: score, attribute, write. Marks in, derived columns out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from perwatt.attribution.idle import idle_power
-from perwatt.attribution.integrate import Curve, curve_of, sum_curves
-from perwatt.attribution.ledger import Attributed, attribute
-from perwatt.core.records import Domain, Item, Phase, Request, Score, Workload
-from perwatt.core.registry import registry
+from perwatt.core.records import Domain, PairIdentity, Score, Workload
 from perwatt.core.summary import EnergyLedger
 from perwatt.runner.events import Listener, Stage
+from perwatt.runner.rows import EnergyShare, columns, power_rows, request_row, score_row
 from perwatt.runner.score import score_all
-from perwatt.runner.verdicts import find_verdicts
+from perwatt.runner.shares import share_out
+from perwatt.runner.verdicts import Evidence, find_verdicts
 from perwatt.store.journal import Journal, JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
 from perwatt.store.tables import write_tables
 
 __all__ = ["finish"]
-
-Row = dict[str, Any]
 
 
 def finish(
@@ -46,21 +40,68 @@ def finish(
     listen(Stage("Scoring the answers"))
     score_all(journal.requests, items, set(scores), keep)
     listen(Stage("Sharing out the joules and writing the tables"))
-    energies, ledgers = _energies(run, journal)
-    rows = [
-        _row(r, items[r.item_id], scores.get(r.request_id), run, energies) for r in journal.requests
-    ]
-    domains = msgspec.convert(run["energy"]["domains"], list[Domain])
+    shares, ledgers = _energy(run, journal)
+    domains = {d["name"]: msgspec.convert(d, Domain) for d in run["energy"]["domains"]}
     write_tables(
         run_dir.path,
-        requests=_columns(rows),
-        power=_power_columns(journal, domains),
-        scores=_columns([_score_row(score) for score in scores.values()]),
+        requests=columns(
+            request_row(
+                request,
+                items[request.item_id],
+                scores.get(request.request_id),
+                shares.get(request.request_id),
+                workload.name,
+            )
+            for request in journal.requests
+        ),
+        power=columns(power_rows(journal.power, domains)),
+        scores=columns(score_row(score) for score in scores.values()),
     )
     run["ledgers"] = msgspec.to_builtins(ledgers)
     run["phases"] = msgspec.to_builtins(journal.phases)
     run["sessions"] = len(journal.sessions)
-    run["verdicts"] = msgspec.to_builtins(find_verdicts(run, journal, ledgers))
+    run["verdicts"] = msgspec.to_builtins(find_verdicts(_evidence(run, journal, shares, ledgers)))
     run["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
     run["status"] = "complete"
     run_dir.write_run(run)
+
+
+def _energy(
+    run: dict[str, Any], journal: Journal
+) -> tuple[dict[str, EnergyShare], dict[str, EnergyLedger]]:
+    """Shares of all pairs' requests, and the ledgers of the pairs that were measured."""
+    known = {d["name"]: msgspec.convert(d, Domain) for d in run["energy"]["domains"]}
+    shares: dict[str, EnergyShare] = {}
+    ledgers: dict[str, EnergyLedger] = {}
+    for pair_id in run["pairs"]:
+        counted = [known[name] for name in run["energy"]["counted"].get(pair_id, ())]
+        own, ledger = share_out(journal, pair_id, counted, run["spec"]["attribution"])
+        shares |= own
+        if ledger:
+            ledgers[pair_id] = ledger
+    return shares, ledgers
+
+
+def _evidence(
+    run: dict[str, Any],
+    journal: Journal,
+    shares: dict[str, EnergyShare],
+    ledgers: dict[str, EnergyLedger],
+) -> Evidence:
+    pairs = {k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()}
+    unmeasured = dict.fromkeys(pairs, 0)
+    for request in journal.requests:
+        share = shares.get(request.request_id)
+        if request.reply.status != "cancelled" and (share is None or share.energy_gross_j is None):
+            unmeasured[request.pair_id] += 1
+    return Evidence(
+        pairs=pairs,
+        requests=journal.requests,
+        phases=journal.phases,
+        ledgers=ledgers,
+        energy=run["energy"],
+        sessions=len(journal.sessions),
+        in_flight=int(run["spec"]["load"].removeprefix("closed:")),
+        attribution=run["spec"]["attribution"],
+        unmeasured=unmeasured,
+    )

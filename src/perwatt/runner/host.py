@@ -1,6 +1,6 @@
 """Who else uses this machine: CPU time of the run, of perwatt itself and of everybody else.
 
-A neighbour on two cores cut one engine's rate tenfold, so every phase records its neighbours' share,
+A neighbour on two cores cut one engine's rate tenfold, so every phase records their share,
 read from /proc (Linux). Elsewhere the shares are None, never 0.
 """
 

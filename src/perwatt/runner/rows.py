@@ -1,4 +1,4 @@
-"""Records of the journal as rows of the tables: marks, score and share of the joules side by side."""
+"""The journal's records as rows of the tables: marks, score and joules side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from perwatt.core.records import Columns, Domain, Item, Request, Score
 from perwatt.store.journal import Power
 
-__all__ = ["EnergyShare", "columns", "power_row", "request_row", "score_row"]
+__all__ = ["EnergyShare", "columns", "power_rows", "request_row", "score_row"]
 
 Row = dict[str, Any]
 
@@ -81,7 +81,7 @@ def score_row(score: Score) -> Row:
     }
 
 
-def power_row(batches: Sequence[Power], domains: Mapping[str, Domain]) -> Iterable[Row]:
+def power_rows(batches: Sequence[Power], domains: Mapping[str, Domain]) -> Iterable[Row]:
     """Rows of power.parquet, in order of time as the sampler gave them."""
     for batch in batches:
         for sample in batch.samples:

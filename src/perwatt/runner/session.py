@@ -115,11 +115,11 @@ class Session:
         try:
             async with self._phase("prepare", segment.pair_id, ()):
                 served = await endpoint.open()
+                if self.picked:
+                    self.picked.narrow(served.pids)
                 self.opened(served)
                 for warning in served.warnings:
                     self.listen(Note(warning))
-                if self.picked:
-                    self.picked.narrow(served.pids)
                 prompts = [(job, prompt_for(self.spec, self.workload, job)) for job in segment.jobs]
                 hashes = {p.request_id: await _prompt_hash(endpoint, p) for _, p in prompts}
             pids = served.pids
@@ -146,6 +146,7 @@ class Session:
     ) -> None:
         started_ns = now_ns()
         load_before = self._load_s
+        self._recent.clear()
         pair_id = served.identity.pair_id
 
         def finished(
@@ -256,7 +257,7 @@ class Session:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.5)
             self._drain()
 
     def _read_sensors(self) -> None:

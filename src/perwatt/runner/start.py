@@ -1,4 +1,4 @@
-"""Start a run, or go on with one. The Python call, the TOML file and the command line all end here."""
+"""Start a run, or go on with one: where command line, TOML file and Python call all end."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from typing import Any
 import msgspec
 
 from perwatt import __version__
-from perwatt.core.errors import InterruptedRunError, PerwattError, RunDirError, SpecError
+from perwatt.core.errors import (
+    GradeError,
+    InterruptedRunError,
+    PerwattError,
+    RunDirError,
+    SpecError,
+)
 from perwatt.core.records import PairIdentity, Served, Workload
 from perwatt.core.registry import registry
 from perwatt.core.spec import RunSpec
+from perwatt.endpoints.models import check_model
 from perwatt.runner.energy import find_energy
 from perwatt.runner.environment import fingerprint
 from perwatt.runner.events import EnergyFound, Listener, Stage
@@ -22,6 +29,7 @@ from perwatt.runner.finish import finish
 from perwatt.runner.plan import Plan, make_plan, pair_ids
 from perwatt.runner.score import check_scorers
 from perwatt.runner.session import Session
+from perwatt.sensors.pick import Picked
 from perwatt.store.journal import JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
 from perwatt.workloads.load import load, sample
@@ -39,9 +47,12 @@ def start(spec: RunSpec, listen: Listener) -> Path:
     InterruptedRunError after Ctrl-C, with the directory that `resume` takes.
     """
     workload = load(spec.workload)
-    items = sample(workload, spec.limit, spec.seed) if spec.limit else workload.items
+    items = sample(workload, spec.limit, spec.seed).items
     check_scorers(items)
     registry("attribution").get(spec.attribution)
+    if spec.endpoint == "llamacpp":
+        for model in spec.model:
+            check_model(model, spec.accept_terms)
     plan = make_plan(spec, items)
     started = datetime.now(UTC)
     directory = spec.out or Path("runs") / _name(spec, started)
@@ -68,7 +79,7 @@ def start(spec: RunSpec, listen: Listener) -> Path:
 
 
 def resume(directory: Path, listen: Listener) -> None:
-    """Ask what an interrupted run has not finished, then finish it. A finished run is left as it is.
+    """Ask what an interrupted run has not finished, then finish it. A complete one is left alone.
 
     Raises RunDirError where there is no run, where another process is at it, or where the items
     have changed since.
@@ -84,7 +95,7 @@ def resume(directory: Path, listen: Listener) -> None:
         if workload.sha256 != run["workload"]["sha256"]:
             msg = f"The items of the workload {spec.workload} have changed since {directory} began."
             raise RunDirError(msg, "Bring the old items back, or start a new run.")
-        items = sample(workload, spec.limit, spec.seed) if spec.limit else workload.items
+        items = sample(workload, spec.limit, spec.seed).items
         journal = read_journal(run_dir.journal)
         plan = make_plan(spec, items).without(journal.done)
         number = max((s.session for s in journal.sessions), default=0) + 1
@@ -106,11 +117,14 @@ def _sit(
         identities[identity.pair_id] = identity
         order = pair_ids(spec.model)
         run["pairs"] = {k: msgspec.to_builtins(identities[k]) for k in order if k in identities}
+        if picked:  # narrowed by now to the devices that host this pair
+            run["energy"]["counted"][identity.pair_id] = [d.name for d in picked.counted]
         run_dir.write_run(run)
 
+    picked: Picked | None = None
     try:
         picked, line = find_energy(spec)
-        run["energy"] = _energy_record(picked, line)
+        run["energy"] = _energy_record(picked, line, run.get("energy", {}))
         run["status"] = "running"
         run_dir.write_run(run)
         listen(EnergyFound(line))
@@ -128,6 +142,9 @@ def _sit(
     except PerwattError:
         _say_failed(run_dir, run)
         raise
+    finally:
+        if picked:
+            picked.close()
 
 
 def _say_failed(run_dir: RunDir, run: Mapping[str, Any]) -> None:
@@ -161,12 +178,20 @@ def _described(workload: Workload, asked: int) -> dict[str, Any]:
     }
 
 
-def _energy_record(picked: Any, line: str) -> dict[str, Any]:
+def _energy_record(picked: Picked | None, line: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    """run.json's `energy`. A resumed run must go on being measured as it began."""
     if picked is None:
-        return {"line": line, "boundary": None, "grade": None, "domains": []}
-    return {
-        "line": line,
-        "boundary": picked.boundary,
-        "grade": picked.grade,
-        "domains": msgspec.to_builtins(picked.domains),
-    }
+        record: dict[str, Any] = {"line": line, "boundary": None, "grade": None, "domains": []}
+    else:
+        record = {
+            "line": line,
+            "boundary": picked.boundary,
+            "grade": picked.grade,
+            "domains": msgspec.to_builtins(picked.domains),
+        }
+    if before and (before["grade"], before["boundary"]) != (record["grade"], record["boundary"]):
+        msg = (
+            f"This run began with energy of grade {before['grade']}, and now has {record['grade']}."
+        )
+        raise GradeError(msg, "Make the same sensors readable again, or start a new run.")
+    return {**record, "counted": before.get("counted", {})}

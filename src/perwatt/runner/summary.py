@@ -1,4 +1,4 @@
-"""Tables → RunSummary. Computed afresh each time, so that a definition can change without a rerun."""
+"""Tables → RunSummary. Computed afresh each time: a definition can change without a rerun."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from perwatt.core.records import PairIdentity, Verdict
+from perwatt.core.records import Columns, PairIdentity, Verdict
 from perwatt.core.summary import Comparison, EnergyLedger, RunSummary
 from perwatt.metrics.glossary import metric_infos
 from perwatt.metrics.summarise import compare_pairs, headline, summarise_pair
 from perwatt.store.load import RunTables
 
 __all__ = ["summarise_run"]
-
-Columns = dict[str, list[Any]]
 
 
 def summarise_run(tables: RunTables) -> RunSummary:
@@ -37,8 +35,8 @@ def summarise_run(tables: RunTables) -> RunSummary:
     )
     comparisons: list[Comparison] = []
     for one, other in combinations(pairs, 2):
-        columns = (attempted[p.identity.pair_id] for p in (one, other))
-        comparisons += compare_pairs(*columns, one, other, rng=rng)
+        a, b = attempted[one.identity.pair_id], attempted[other.identity.pair_id]
+        comparisons += compare_pairs(a, b, one, other, rng=rng)
     return RunSummary(
         name=run["name"],
         perwatt_version=run["perwatt_version"],

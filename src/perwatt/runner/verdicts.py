@@ -55,8 +55,8 @@ def _energy(seen: Evidence) -> Iterable[Verdict]:
         yield Verdict(
             code="estimated-energy",
             severity="warning",
-            sentence="Joules and watts here are a model's estimate, not a measurement: compare pairs "
-            "of this run with each other, and nothing else with them.",
+            sentence="Joules and watts here are a model's estimate, not a measurement: compare "
+            "pairs of this run with each other, and nothing else with them.",
             mend="Run where a counter can be read; `perwatt doctor` says what this machine lacks.",
         )
     for pair_id, ledger in seen.ledgers.items():
@@ -66,8 +66,8 @@ def _energy(seen: Evidence) -> Iterable[Verdict]:
             yield Verdict(
                 code="sensor-gaps",
                 severity="warning",
-                sentence=f"{share:.1%} of the joules under {label} fell into readings that cannot be"
-                " trusted, and are charged to no request.",
+                sentence=f"{share:.1%} of the joules under {label} fell into readings that cannot "
+                "be trusted, and are charged to no request.",
                 mend="Look at the column `flag` of power.parquet.",
                 pair_id=pair_id,
             )
@@ -118,8 +118,8 @@ def _host(seen: Evidence) -> Iterable[Verdict]:
             yield Verdict(
                 code="observer-cost",
                 severity="warning",
-                sentence=f"perwatt itself took {own:.0%} of the CPU time while {identity.label} was "
-                "under load.",
+                sentence=f"perwatt itself took {own:.0%} of the CPU time while {identity.label} "
+                "was under load.",
                 mend="Lower --sample-hz, or drive the server from another machine.",
                 pair_id=pair_id,
             )
@@ -158,8 +158,8 @@ def _requests(seen: Evidence) -> Iterable[Verdict]:
         yield Verdict(
             code="resumed",
             severity="note",
-            sentence=f"This run was done in {seen.sessions} sittings; what was drawn between them is "
-            "charged to no request.",
+            sentence=f"This run was done in {seen.sessions} sittings; what was drawn between them "
+            "is charged to no request.",
         )
 
 
@@ -169,8 +169,8 @@ def _pairs(seen: Evidence) -> Iterable[Verdict]:
             yield Verdict(
                 code="up-cast",
                 severity="note",
-                sentence=f"{identity.label} was made from {identity.upcast_from} weights: it costs as "
-                f"{identity.precision} and answers no better than {identity.upcast_from}.",
+                sentence=f"{identity.label} was made from {identity.upcast_from} weights: it costs "
+                f"as {identity.precision} and answers no better than {identity.upcast_from}.",
                 pair_id=pair_id,
             )
 

@@ -1,0 +1,127 @@
+"""Whose joules they were: one pair's load, baseline and requests, handed to `attribution`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from perwatt.attribution.idle import idle_power
+from perwatt.attribution.integrate import Curve, curve_of, energy_between, total_curve
+from perwatt.attribution.ledger import Attributed, attribute, combined_gain
+from perwatt.core.estimate import worst_grade
+from perwatt.core.records import Domain, PowerSample, Request
+from perwatt.core.registry import registry
+from perwatt.core.summary import EnergyLedger
+from perwatt.runner.rows import EnergyShare
+from perwatt.store.journal import Journal
+
+__all__ = ["share_out"]
+
+Windows = list[tuple[int, int]]
+
+
+def share_out(
+    journal: Journal, pair_id: str, domains: Sequence[Domain], method: str
+) -> tuple[dict[str, EnergyShare], EnergyLedger | None]:
+    """Each request's joules by request id, and where all of the pair's joules went.
+
+    `domains` are those that are summed. ({}, None) where nothing was measured: never zeros.
+    """
+    windows = _windows(journal, pair_id, "load")
+    sessions = _samples_by_session(journal)
+    curve = total_curve(sessions, domains) if domains else None
+    if curve is None or not windows:
+        return {}, None
+    requests = [r for r in journal.requests if r.pair_id == pair_id]
+    replies = [r.reply for r in requests]
+    # A request without a chunk was all prefill, as far as anybody can tell.
+    first = [x.last_chunk_ns if x.first_chunk_ns is None else x.first_chunk_ns for x in replies]
+    tokens = [np.nan if x.completion_tokens is None else x.completion_tokens for x in replies]
+    idle = idle_power(curve, _windows(journal, pair_id, "loaded_idle"))
+    gain = _gain(sessions, domains, windows)
+    shared = attribute(
+        curve,
+        windows,
+        [x.dispatched_ns for x in replies],
+        first,
+        [x.last_chunk_ns for x in replies],
+        tokens,
+        method=registry("attribution").get(method),
+        idle_power_w=idle.power_w if idle else None,
+        gain=gain,
+    )
+    grade = worst_grade([domain.grade for domain in domains])
+    assert grade is not None
+    ledger = EnergyLedger(
+        pair_id=pair_id,
+        device_j=shared.device_j,
+        requests_j=shared.requests_j,
+        idle_j=shared.idle_j,
+        unattributed_j=shared.unattributed_j,
+        prefill_j=float(np.nansum(shared.prefill_j)),
+        decode_j=float(np.nansum(shared.decode_j)),
+        idle_power_w=idle.power_w if idle else None,
+        window_s=shared.window_s,
+        domains=tuple(domain.name for domain in domains),
+        boundary=domains[0].boundary,
+        grade=grade,
+        gain_low=gain[0],
+        gain_high=gain[1],
+    )
+    return _by_request(requests, shared, ledger, method), ledger
+
+
+def _by_request(
+    requests: Sequence[Request], shared: Attributed, ledger: EnergyLedger, method: str
+) -> dict[str, EnergyShare]:
+    return {
+        request.request_id: EnergyShare(
+            energy_gross_j=_known(shared.gross_j[n]),
+            energy_net_j=_known(shared.net_j[n]),
+            energy_low_j=_known(shared.low_j[n]),
+            energy_high_j=_known(shared.high_j[n]),
+            prefill_j=_known(shared.prefill_j[n]),
+            decode_j=_known(shared.decode_j[n]),
+            power_mean_w=_known(shared.power_mean_w[n]),
+            boundary=ledger.boundary,
+            grade=ledger.grade,
+            attribution=method,
+            flags=() if shared.energy_known[n] else ("energy-unknown",),
+        )
+        for n, request in enumerate(requests)
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _windows(journal: Journal, pair_id: str, kind: str) -> Windows:
+    return [
+        (phase.start_ns, phase.end_ns)
+        for phase in journal.phases
+        if phase.kind == kind and phase.pair_id == pair_id and phase.end_ns is not None
+    ]
+
+
+def _samples_by_session(journal: Journal) -> list[list[PowerSample]]:
+    sessions: dict[int, list[PowerSample]] = {}
+    for batch in journal.power:
+        sessions.setdefault(batch.session, []).extend(batch.samples)
+    return list(sessions.values())
+
+
+def _gain(
+    sessions: Sequence[Sequence[PowerSample]], domains: Sequence[Domain], windows: Windows
+) -> tuple[float, float]:
+    parts = []
+    for domain in domains:
+        curves = [c for samples in sessions if (c := curve_of(samples, domain)) is not None]
+        parts.append((_joules(curves, windows), (domain.gain_low, domain.gain_high)))
+    return combined_gain(parts)
+
+
+def _joules(curves: Sequence[Curve], windows: Windows) -> float:
+    found = (energy_between(curve, *window) for curve in curves for window in windows)
+    return sum(joules for joules in found if joules is not None)
