@@ -56,7 +56,7 @@ def test_wrong_usage_is_one_sentence_and_exit_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = exit_of(capsys, *argv)
+    code, _out, err = exit_of(capsys, *argv)
     assert code == 2
     last = err.strip().splitlines()[-1]
     assert last.startswith("perwatt: ")

@@ -146,7 +146,8 @@ class Session:
     ) -> None:
         started_ns = now_ns()
         load_before = self._load_s
-        self._recent.clear()
+        self._drain()
+        self._recent.clear()  # watts shown under load are of the load alone
         pair_id = served.identity.pair_id
 
         def finished(
