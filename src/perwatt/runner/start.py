@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from perwatt.core.errors import (
 from perwatt.core.records import PairIdentity, Served, Workload
 from perwatt.core.registry import registry
 from perwatt.core.spec import RunSpec
+from perwatt.endpoints.engine_process import check_port
 from perwatt.endpoints.models import check_model
 from perwatt.runner.energy import find_energy
 from perwatt.runner.environment import fingerprint
@@ -49,14 +51,17 @@ def start(spec: RunSpec, listen: Listener) -> Path:
     workload = load(spec.workload)
     items = sample(workload, spec.limit, spec.seed).items
     check_scorers(items)
-    registry("attribution").get(spec.attribution)
-    if spec.endpoint == "llamacpp":
-        for model in spec.model:
-            check_model(model, spec.accept_terms)
+    _check_here(spec)
     plan = make_plan(spec, items)
     started = datetime.now(UTC)
-    directory = spec.out or Path("runs") / _name(spec, started)
-    run_dir = RunDir.create(directory)
+    picked, line = find_energy(spec)
+    directory = spec.out or _free_name(spec, started)
+    try:
+        run_dir = RunDir.create(directory)
+    except PerwattError:
+        if picked:
+            picked.close()
+        raise
     try:
         run_dir.write_run(
             {
@@ -72,7 +77,12 @@ def start(spec: RunSpec, listen: Listener) -> Path:
                 "pairs": {},
             }
         )
-        _sit(spec, workload, plan, run_dir, 1, listen)
+        _sit(spec, workload, plan, run_dir, 1, (picked, line), listen)
+    except InterruptedRunError:
+        raise
+    except PerwattError:
+        run_dir.discard_if_nothing_was_asked()
+        raise
     finally:
         run_dir.close()
     return directory
@@ -99,15 +109,34 @@ def resume(directory: Path, listen: Listener) -> None:
         journal = read_journal(run_dir.journal)
         plan = make_plan(spec, items).without(journal.done)
         number = max((s.session for s in journal.sessions), default=0) + 1
-        _sit(spec, workload, plan, run_dir, number, listen)
+        _sit(spec, workload, plan, run_dir, number, find_energy(spec), listen)
     finally:
         run_dir.close()
 
 
+def _check_here(spec: RunSpec) -> None:
+    """All that can be known to be wrong before a directory is made or an engine started."""
+    registry("attribution").get(spec.attribution)
+    if "://" in spec.endpoint:
+        return
+    registry("endpoint").get(spec.endpoint)
+    if spec.endpoint == "llamacpp":
+        check_port(spec.port)
+        for model in spec.model:
+            check_model(model, spec.accept_terms)
+
+
 def _sit(
-    spec: RunSpec, workload: Workload, plan: Plan, run_dir: RunDir, number: int, listen: Listener
+    spec: RunSpec,
+    workload: Workload,
+    plan: Plan,
+    run_dir: RunDir,
+    number: int,
+    energy: tuple[Picked | None, str],
+    listen: Listener,
 ) -> None:
     """One session and what follows it. Says in run.json how it ended, whichever way it did."""
+    picked, line = energy
     run = run_dir.read_run()
     identities = {k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()}
 
@@ -121,9 +150,7 @@ def _sit(
             run["energy"]["counted"][identity.pair_id] = [d.name for d in picked.counted]
         run_dir.write_run(run)
 
-    picked: Picked | None = None
     try:
-        picked, line = find_energy(spec)
         run["energy"] = _energy_record(picked, line, run.get("energy", {}))
         run["status"] = "running"
         run_dir.write_run(run)
@@ -160,10 +187,12 @@ def _same_as_before(before: PairIdentity | None, now: PairIdentity) -> None:
         raise SpecError(msg, "Bring the old file back, or start a new run.")
 
 
-def _name(spec: RunSpec, started: datetime) -> str:
+def _free_name(spec: RunSpec, started: datetime) -> Path:
     pairs = "-".join(pair_ids(spec.model)[:2])
     text = f"{started:%Y%m%d-%H%M%S}-{pairs}-{Path(spec.workload).stem}"
-    return re.sub(r"[^A-Za-z0-9._@-]+", "-", text)
+    name = re.sub(r"[^A-Za-z0-9._@-]+", "-", text)
+    numbered = (name if n == 1 else f"{name}-{n}" for n in count(1))
+    return next(path for each in numbered if not (path := Path("runs", each)).exists())
 
 
 def _described(workload: Workload, asked: int) -> dict[str, Any]:

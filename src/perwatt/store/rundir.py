@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,6 +69,18 @@ class RunDir:
     def read_run(self) -> dict[str, Any]:
         """run.json. Raises RunDirError when it is missing or damaged."""
         return read_run(self.path)
+
+    def discard_if_nothing_was_asked(self) -> None:
+        """Remove what a run left that failed before its first request. An engine's log is kept."""
+        from perwatt.store.journal import read_journal
+
+        with suppress(OSError, FileError):
+            if self.journal.exists() and read_journal(self.journal).requests:
+                return
+            for file in (self.journal, self.path / "run.json", self.path / "lock"):
+                file.unlink(missing_ok=True)
+            for folder in (self.path / "logs", self.path):
+                folder.rmdir()
 
     def close(self) -> None:
         """Unlock. Safe to call twice."""
