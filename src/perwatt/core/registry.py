@@ -6,7 +6,7 @@ Nothing is imported until `get` asks for it, so an extra that is not installed c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -73,7 +73,8 @@ class Registry(Generic[F]):
             if name in self._code:
                 factory = self._code[name]
                 target = f"{factory.__module__}:{getattr(factory, '__qualname__', name)}"
-                origin = "registered in code"
+                own = factory.__module__.startswith("perwatt.")
+                origin = f"perwatt {version('perwatt')}" if own else "registered in code"
             else:
                 point = self._points()[name]
                 target = point.value
