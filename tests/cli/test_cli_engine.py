@@ -1,10 +1,9 @@
-"""The command as a process of its own on the real engine: finished, interrupted, killed, resumed."""
+"""The command as a process on the real engine: finished, interrupted, killed, resumed."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -53,7 +52,7 @@ def engines_of(run: Path) -> list[int]:
         if entry.name.isdigit():
             try:
                 command = (entry / "cmdline").read_bytes()
-                output = os.readlink(entry / "fd" / "1")
+                output = str((entry / "fd" / "1").readlink())
             except OSError:
                 continue
             if b"llamacpp_child" in command and output.startswith(str(run)):

@@ -11,14 +11,17 @@ from cyclopts import Parameter
 from perwatt.cli.run import Json
 from perwatt.cli.show import stdout_console
 from perwatt.core.errors import UnknownNameError
-from perwatt.core.registry import KINDS, registry
+from perwatt.core.registry import KINDS as PLUGINS
+from perwatt.core.registry import registry
 
 __all__ = ["list_"]
+
+KINDS = ("model", *PLUGINS, "metric")
 
 
 def list_(
     kind: Annotated[
-        str | None, Parameter(help="Only these: model, endpoint, sensor, workload …")
+        str | None, Parameter(help="Only these: model, endpoint, sensor, workload, metric …")
     ] = None,
     /,
     *,
@@ -28,11 +31,16 @@ def list_(
     from rich.table import Table
 
     from perwatt.endpoints.models import known_models
+    from perwatt.metrics.glossary import all_metrics
+    from perwatt.metrics.metric import METRICS
 
-    if kind is not None and kind not in (*KINDS, "model"):
-        raise UnknownNameError("kind of plug-in", kind, [*KINDS, "model"])
-    wanted = [kind] if kind else [*KINDS, "model"]
-    plugins = [plugin for each in KINDS if each in wanted for plugin in registry(each)]
+    if kind is not None and kind not in KINDS:
+        raise UnknownNameError("kind of plug-in", kind, KINDS)
+    wanted = [kind] if kind else [*KINDS]
+    plugins = [plugin for each in PLUGINS if each in wanted for plugin in registry(each)]
+    if "metric" in wanted:
+        all_metrics()  # third parties' too
+        plugins += METRICS
     models = known_models() if "model" in wanted else []
     if json:
         found = {"plugins": plugins, "models": models}

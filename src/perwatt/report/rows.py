@@ -17,6 +17,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     item_id: str
     pair_id: str
+    phase_id: str | None
+    """Its stretch of load; None where an imported run has none."""
     kind: str | None
     level: int | None
     status: str

@@ -116,10 +116,14 @@ def _draw(
 
 
 def _window(rows: list[Row], shown: list[Stretch]) -> Stretch:
-    """Around the median request, wide enough for a few of them, inside one stretch."""
+    """Around the median request, wide enough for a few of them, inside one turn of the pair."""
     middle = rows[len(rows) // 2]
     stretch = next(s for s in shown if s[0] <= middle.dispatched_ns <= s[1])
-    near = [row for row in rows if stretch[0] <= row.dispatched_ns <= stretch[1]]
+    near = [
+        row
+        for row in rows
+        if stretch[0] <= row.dispatched_ns <= stretch[1] and row.phase_id == middle.phase_id
+    ]
     at = near.index(middle)
     busy = max(1, max(lanes(near)) + 1)
     few = near[max(0, at - CLOSE_REQUESTS * busy // 2) : at + CLOSE_REQUESTS * busy // 2]
