@@ -95,7 +95,9 @@ class ProgressView:
         if self._last is None:
             return Group(line)
         bar = ProgressBar(total=self._last.total, completed=self._last.done, width=40)
-        return Group(line, bar, Text(_progress_text(self._last)))
+        row = Table.grid(padding=(0, 1))
+        row.add_row(bar, Text(_progress_text(self._last)))
+        return Group(line, row)
 
 
 def _progress_text(p: Progress) -> str:
