@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from perwatt.cli import main
+from perwatt.cli.show import stdout_console
 
 
 def exit_of(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -62,6 +64,21 @@ def test_wrong_usage_is_one_sentence_and_exit_2(
     assert last.startswith("perwatt: ")
     assert sentence in last
     assert "Traceback" not in err
+
+
+def test_brackets_of_a_mend_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    console = stdout_console()
+    console.print("pip install 'perwatt[gemma]'")
+    assert capsys.readouterr().out == "pip install 'perwatt[gemma]'\n"
+
+
+def test_doctor_checks_sensors_host_and_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = exit_of(capsys, "doctor", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert {check["name"] for check in found["sensors"]} == {"estimated", "nvml", "rapl"}
+    assert all(check["ok"] or check["mend"] for check in found["sensors"])
+    assert {check["name"] for check in found["engines"]} >= {"llamacpp", "smollm2-135m"}
 
 
 def test_list_shows_where_each_comes_from(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 
 def doctor(*, json: Json = False) -> None:
     """What is found on this machine, and the mend for what is not."""
+    from rich.text import Text
+
     from perwatt.runner.environment import fingerprint
     from perwatt.sensors.survey import survey
 
@@ -53,10 +55,9 @@ def doctor(*, json: Json = False) -> None:
         console.print(f"\n{title}", style="bold")
         for check in checks:
             mark, style = ("ok", "green") if check.ok else ("--", "yellow")
-            console.print(f"  [{style}]{mark}[/]  {check.name}: ", end="")
-            console.print(check.found, markup=False)
+            console.print(Text.assemble("  ", (mark, style), f"  {check.name}: {check.found}"))
             if check.mend:
-                console.print(f"      → {check.mend}", markup=False)
+                console.print(f"      → {check.mend}")
 
 
 def _energy() -> Check:

@@ -29,6 +29,7 @@ def list_(
 ) -> None:
     """Every plug-in, model and workload, and where it comes from."""
     from rich.table import Table
+    from rich.text import Text
 
     from perwatt.endpoints.models import known_models
     from perwatt.metrics.glossary import all_metrics
@@ -50,7 +51,8 @@ def list_(
     if models:
         table = Table("model", "weights", "licence", "state", title="Models", title_justify="left")
         for model in models:
-            table.add_row(model.name, model.package, model.licence, model.state)
+            cells = (model.name, model.package, model.licence, model.state)
+            table.add_row(*map(Text, cells))  # a cell is text, brackets and all
         console.print(table)
     for each in wanted:
         rows = [plugin for plugin in plugins if plugin.kind == each]

@@ -41,8 +41,11 @@ PLAIN_EVERY_S = 5.0
 
 def stdout_console(file: IO[str] | None = None) -> Console:
     """Data goes to stdout, in full even when that is a pipe of unknown width."""
-    console = Console(file=file, highlight=False)
-    return console if console.is_terminal else Console(file=file, highlight=False, width=120)
+    # No markup: a mend such as pip install 'perwatt[local]' must come out as it is.
+    console = Console(file=file, highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 120
+    return console
 
 
 class ProgressView:
@@ -50,7 +53,7 @@ class ProgressView:
 
     def __init__(self, *, json: bool) -> None:
         self._json = json
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._live: Live | None = None
         self._stage = ""
         self._last: Progress | None = None
@@ -135,7 +138,7 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     for verdict in summary.verdicts:
         style = {"note": "dim", "warning": "yellow", "invalid": "bold red"}[verdict.severity]
         mend = f" {verdict.mend}" if verdict.mend else ""
-        console.print(f"[{verdict.code}] {verdict.sentence}{mend}", style=style, markup=False)
+        console.print(f"[{verdict.code}] {verdict.sentence}{mend}", style=style)
 
 
 def _table(summary: RunSummary) -> Table:
