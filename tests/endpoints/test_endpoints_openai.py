@@ -289,6 +289,18 @@ def opened(fake_server: Fake, config: Config, setup: Callable[[Any], None], **mo
     return asyncio.run(go())
 
 
+def test_a_model_called_by_its_files_path_is_shown_by_its_name(
+    fake_server: Fake, make_config: Config
+) -> None:
+    path = "/home/somebody/models/Some-1B.Q4_0.gguf"
+
+    def setup(fake: Any) -> None:
+        fake.models = json.dumps({"data": [{"id": path}]}).encode()
+
+    served = opened(fake_server, make_config, setup, model=path)
+    assert served.identity.label == "Some-1B.Q4_0 on openai-compatible"
+
+
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/v1/chat/completions"])
 def test_every_form_of_the_address(fake_server: Fake, make_config: Config, path: str) -> None:
     served = opened(fake_server, make_config, lambda fake: None, path=path)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from pathlib import Path
 
-from perwatt.runner.host import CpuSnapshot, cpu_shares, cpu_snapshot
+import pytest
+
+from perwatt.runner.host import CpuSnapshot, cpu_shares, cpu_snapshot, listeners
 
 
 def proc_tree(root: Path, cpu: str, processes: dict[int, tuple[int, int]]) -> Path:
@@ -49,3 +53,23 @@ def test_jiffies_that_tick_apart_are_nobody() -> None:
     after = CpuSnapshot(total=100, busy=50, under_test=51, own=1)
     assert cpu_shares(before, after) == (0.0, 0.01)
     assert cpu_shares(before, before) == (None, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sockets are found through /proc")
+def test_a_server_is_found_by_the_port_it_listens_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert listeners(f"http://127.0.0.1:{port}/v1") == (os.getpid(),)
+    assert listeners(f"http://127.0.0.1:{port}/v1") == ()
+    assert listeners("http://127.0.0.1/v1") == ()
+    assert listeners("http://127.0.0.1:99999/v1") == ()
+
+
+def test_a_server_that_is_not_found_is_unknown_and_nobody_is_blamed(tmp_path: Path) -> None:
+    proc_tree(tmp_path, "1 0 1 1 0 0 0 0 0 0", {os.getpid(): (1, 1)})
+    before = cpu_snapshot(None, tmp_path)
+    proc_tree(tmp_path, "90 0 1 1 0 0 0 0 0 0", {os.getpid(): (2, 1)})
+    after = cpu_snapshot(None, tmp_path)
+    assert before is not None
+    assert after is not None
+    assert cpu_shares(before, after)[0] is None

@@ -264,7 +264,7 @@ class OpenAIEndpoint:
     def _identity(self, greeting: Greeting) -> PairIdentity:
         return PairIdentity(
             pair_id=self.config.pair_id,
-            label=f"{self.config.model} on {greeting.quirk.engine}",
+            label=f"{_shown(self.config.model)} on {greeting.quirk.engine}",
             model=self.config.model,
             engine=greeting.quirk.engine,
             engine_version=greeting.engine_version,
@@ -321,3 +321,10 @@ def _is_transport(error: Exception) -> bool:
     import aiohttp
 
     return isinstance(error, (aiohttp.ClientError, TimeoutError, OSError))
+
+
+def _shown(model: str) -> str:
+    """llama.cpp's server calls its model by the whole path of its file: the name is enough."""
+    if model.endswith(".gguf"):
+        return model.replace("\\", "/").rpartition("/")[2].removesuffix(".gguf")
+    return model

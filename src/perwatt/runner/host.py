@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
-__all__ = ["CpuSnapshot", "cpu_shares", "cpu_snapshot"]
+__all__ = ["CpuSnapshot", "cpu_shares", "cpu_snapshot", "listeners"]
 
 _PROC = Path("/proc")
 
@@ -30,16 +31,16 @@ class CpuSnapshot(msgspec.Struct, frozen=True):
     """This process."""
 
 
-def cpu_snapshot(pids: Iterable[int], proc: Path = _PROC) -> CpuSnapshot | None:
-    """Read the counters now; None where there is no /proc/stat."""
+def cpu_snapshot(pids: Iterable[int] | None, proc: Path = _PROC) -> CpuSnapshot | None:
+    """Read the counters now; None where there is no /proc/stat. `pids` None: not known."""
     try:
         first = (proc / "stat").read_text(encoding="ascii").split("\n", 1)[0]
         own = _process_ticks(proc, os.getpid())
     except OSError:
         return None
     user, nice, system, idle, iowait, irq, softirq, steal = map(int, first.split()[1:9])
-    under_test: int | None = 0
-    for pid in pids:
+    under_test: int | None = None if pids is None else 0
+    for pid in pids or ():
         try:
             under_test = (under_test or 0) + _process_ticks(proc, pid)
         except OSError:
@@ -60,6 +61,42 @@ def cpu_shares(before: CpuSnapshot, after: CpuSnapshot) -> tuple[float | None, f
     ours = (after.under_test - before.under_test) + (after.own - before.own)
     # Process and system counters tick apart by a jiffy or two: a small negative rest is nobody.
     return max(0.0, (after.busy - before.busy - ours) / total), own
+
+
+def listeners(url: str, proc: Path = _PROC) -> tuple[int, ...]:
+    """Processes of this machine that listen on the port of a loopback `url`; empty if none is seen.
+
+    A process of another user shows its sockets to root alone, so empty is "unknown", not "nobody".
+    """
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        return ()
+    if port is None:
+        return ()
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port, proc)}
+    found = set()
+    for entry in proc.glob("[0-9]*") if sockets else ():
+        try:
+            if any(str(link.readlink()) in sockets for link in (entry / "fd").iterdir()):
+                found.add(int(entry.name))
+        except OSError:
+            continue  # it ended while we looked, or is not ours to look at
+    return tuple(sorted(found))
+
+
+def _listening_inodes(port: int, proc: Path) -> set[str]:
+    # man 5 proc_pid_net: local address and port in hex, state 0A is LISTEN, the inode is field 10.
+    inodes = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (proc / "net" / name).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(fields[9])
+    return inodes
 
 
 def _process_ticks(proc: Path, pid: int) -> int:

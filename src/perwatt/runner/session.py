@@ -23,10 +23,11 @@ from perwatt.core.records import Phase, PowerSample, Prompt, Reply, Request, Ser
 from perwatt.core.registry import registry
 from perwatt.core.spec import RunSpec
 from perwatt.runner.events import Listener, Note, Progress, Stage
-from perwatt.runner.host import cpu_shares, cpu_snapshot
+from perwatt.runner.host import cpu_shares, cpu_snapshot, listeners
 from perwatt.runner.loadgen import closed_loop
 from perwatt.runner.plan import Job, Plan, Segment, prompt_for
 from perwatt.sensors.pick import Picked
+from perwatt.sensors.process_tree import with_descendants
 from perwatt.sensors.sampler import Sampler
 from perwatt.store.journal import JournalWriter, Power
 from perwatt.store.journal import Session as SessionStart
@@ -115,22 +116,25 @@ class Session:
         try:
             async with self._phase("prepare", segment.pair_id, ()):
                 served = await endpoint.open()
+                # A user's own server says no pids: it is found by the port it listens on.
+                pids = served.pids or (listeners(served.url) if served.url else ())
                 if self.picked:
-                    self.picked.narrow(served.pids)
+                    self.picked.narrow(pids)
                 self.opened(served)
                 for warning in served.warnings:
                     self.listen(Note(warning))
                 prompts = [(job, prompt_for(self.spec, self.workload, job)) for job in segment.jobs]
                 hashes = {p.request_id: await _prompt_hash(endpoint, p) for _, p in prompts}
-            pids = served.pids
+            # Where it is not found, its load is not told from a neighbour's, and nobody is blamed.
+            under_test = sorted(with_descendants(pids) - {os.getpid()}) if pids else None
             if self.spec.warmup:
-                async with self._phase("warmup", segment.pair_id, pids):
+                async with self._phase("warmup", segment.pair_id, under_test):
                     for _, prompt in prompts[: self.spec.warmup]:
                         await endpoint.ask(prompt)
             if self.spec.idle_s:
-                async with self._phase("loaded_idle", segment.pair_id, pids):
+                async with self._phase("loaded_idle", segment.pair_id, under_test):
                     await asyncio.sleep(self.spec.idle_s)
-            async with self._phase("load", segment.pair_id, pids) as phase:
+            async with self._phase("load", segment.pair_id, under_test) as phase:
                 await self._load(endpoint, served, phase, prompts, hashes, ticker)
         finally:
             await endpoint.close()
@@ -196,7 +200,7 @@ class Session:
 
     @asynccontextmanager
     async def _phase(
-        self, kind: str, pair_id: str | None, pids: Sequence[int]
+        self, kind: str, pair_id: str | None, pids: Sequence[int] | None
     ) -> AsyncIterator[Phase]:
         """Journal a stretch's start and end: sensors read at both, the host's load between."""
         self._read_sensors()
