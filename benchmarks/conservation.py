@@ -37,7 +37,8 @@ def main() -> None:
             speed = summary.pairs[0].metrics["output_tokens_per_s"].value
             parts = (requests, ledger.idle_j, ledger.unattributed_j, total, device)
             cells = "".join(f"{joules:12.3f}" for joules in parts)
-            print(f"{in_flight:9d}{cells}{total / device - 1:14.1e}{speed or 0:8.1f}")
+            rate = "unknown" if speed is None else f"{speed:.1f}"
+            print(f"{in_flight:9d}{cells}{total / device - 1:14.1e}{rate:>8s}")
     print(summary.energy_line)
 
 

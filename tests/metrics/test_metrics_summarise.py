@@ -237,3 +237,18 @@ def test_headline_without_energy_falls_back_on_accuracy() -> None:
 
 def test_the_same_seed_gives_the_same_summary() -> None:
     assert summary(GOOD) == summary(GOOD)
+
+
+def test_an_unscored_answer_is_not_compared_as_if_it_were_wrong() -> None:
+    a, b = simulated(40, 0.5, 10.0, 1), simulated(40, 0.5, 10.0, 2)
+    a["score"][3] = None
+    rng = np.random.default_rng(0)
+    summaries = (
+        summarise_pair(a, identity("a"), ledger("a"), rng=rng, draws=200),
+        summarise_pair(b, identity("b", "Model B"), ledger("b"), rng=rng, draws=200),
+    )
+    found = {c.metric: c for c in compare_pairs(a, b, *summaries, rng=rng, draws=200)}
+    assert found["accuracy"].ratio.value is None
+    assert not found["accuracy"].decided
+    assert "right" not in found["accuracy"].sentence
+    assert "%" not in found["accuracy"].sentence

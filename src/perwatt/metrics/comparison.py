@@ -61,7 +61,7 @@ def compare_pairs(
     for name in COMPARED:
         ratio = _estimate(ratios.get(name, nothing), metrics[name].energy, a.ledger, b.ledger)
         decided = _excludes(1.0, ratio.low, ratio.high)
-        if name == "accuracy" and name in differences:
+        if name == "accuracy" and name in differences and differences[name].value is not None:
             gap = differences[name]
             decided = decided or _excludes(0.0, gap.low, gap.high)
             shares, test = _shares(a_rows, b_rows), _test(a_rows, b_rows)
@@ -140,20 +140,20 @@ def _estimate(
 
 def _cluster_means(rows: Columns) -> dict[str, float]:
     scores: dict[str, list[float]] = defaultdict(list)
-    for cluster, status, score in zip(
-        clusters_of(rows), rows["status"], rows["score"], strict=True
-    ):
-        scores[cluster].append((score or 0.0) if status == "ok" else 0.0)
+    for cluster, score in zip(clusters_of(rows), _scores(rows), strict=True):
+        scores[cluster].append(score)
     return {cluster: sum(values) / len(values) for cluster, values in scores.items()}
 
 
 def _shares(a: Columns, b: Columns) -> tuple[float, float]:
-    values = []
-    for rows in (a, b):
-        scored = zip(rows["status"], rows["score"], strict=True)
-        scores = [(score or 0.0) if status == "ok" else 0.0 for status, score in scored]
-        values.append(sum(scores) / len(scores))
-    return values[0], values[1]
+    left, right = (sum(_scores(rows)) / len(rows["status"]) for rows in (a, b))
+    return left, right
+
+
+def _scores(rows: Columns) -> list[float]:
+    """A failed request has 0 by definition; an unscored answer was refused before this is asked."""
+    scored = zip(rows["status"], rows["score"], strict=True)
+    return [float(score) if status == "ok" else 0.0 for status, score in scored]
 
 
 def _test(a: Columns, b: Columns) -> str:

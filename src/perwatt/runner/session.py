@@ -301,10 +301,10 @@ class Session:
         newest = self._recent[-1].t_ns if self._recent else 0
         for name in names:
             near = [s for s in self._recent if s.domain == name and newest - s.t_ns < 1_500_000_000]
-            counted = [s for s in near if s.counter_j is not None]
-            if len(counted) >= 2 and counted[-1].t_ns > counted[0].t_ns:
-                joules = (counted[-1].counter_j or 0.0) - (counted[0].counter_j or 0.0)
-                total += joules / seconds(counted[0].t_ns, counted[-1].t_ns)
+            counted = [(s.t_ns, s.counter_j) for s in near if s.counter_j is not None]
+            if len(counted) >= 2 and counted[-1][0] > counted[0][0]:
+                joules = counted[-1][1] - counted[0][1]
+                total += joules / seconds(counted[0][0], counted[-1][0])
             else:
                 gauges = [s.power_w for s in near if s.power_w is not None]
                 if not gauges:
