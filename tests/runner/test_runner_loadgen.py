@@ -86,10 +86,9 @@ def test_cancelling_keeps_what_was_in_flight_as_cancelled() -> None:
             await loop
 
     asyncio.run(stopped_early())
-    assert [(name, reply.status) for name, _, reply in seen] == [
-        ("0", "cancelled"),
-        ("1", "cancelled"),
-    ]
+    # A task group cancels its tasks in no set order: only who ended, and how, is promised.
+    assert {name: reply.status for name, _, reply in seen} == {"0": "cancelled", "1": "cancelled"}
+    assert len(seen) == 2
 
 
 def test_keep_going_may_stop_it() -> None:
