@@ -2,10 +2,10 @@
 
 kind         factory called with     gives
 endpoint     an EndpointConfig       an Endpoint
-sensor       nothing                 a Sensor
+sensor       nothing, or an address  a Sensor
 scorer       nothing                 a Scorer
 workload     nothing                 a Workload (records)
-attribution  (is itself the method)  an Attribution
+attribution  Evidence                a Rule
 """
 
 from __future__ import annotations
@@ -69,14 +69,21 @@ class Endpoint(Protocol):
 
 
 class Sensor(Protocol):
-    """Reads joules or watts. Its factory takes no arguments; nothing is touched until `probe`."""
+    """Reads joules or watts. Nothing is touched until `probe`.
+
+    The factory is called with the address (text) of `name:address` where the user gave one, such as
+    a meter's host, else with nothing. One that needs an address says so in `probe`.
+    """
 
     def probe(self) -> Sequence[Domain]:
         """What can be read here. Raises SensorUnavailableError with the mend."""
         ...
 
     def read(self) -> Sequence[Reading]:
-        """One reading for each probed domain, quickly: it is called at the sampling rate."""
+        """A reading of each probed domain, quickly: it is called at the sampling rate.
+
+        A source that keeps its own log gives all that is new, oldest first, or nothing.
+        """
         ...
 
     def close(self) -> None: ...

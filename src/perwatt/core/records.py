@@ -27,6 +27,7 @@ __all__ = [
     "Request",
     "Sampling",
     "Score",
+    "SensorTiming",
     "Served",
     "Verdict",
     "Workload",
@@ -217,6 +218,10 @@ class Domain(Record, frozen=True):
     gain_low: float = 1.0
     gain_high: float = 1.0
     """The true joules lie in [gain_low, gain_high] × the reading, 95%."""
+    covers: tuple[str, ...] = ()
+    """Names of other domains whose joules are inside this one's: never summed with it."""
+    power_window_s: float | None = None
+    """Its `power_w` is a mean over so many seconds; None: of the moment, or not known."""
     note: str | None = None
     """Scope in words: what is in it, what is not."""
 
@@ -226,7 +231,7 @@ class Reading(Record, frozen=True):
 
     domain: str
     t_ns: int
-    """The middle of the read."""
+    """The middle of the read; for a source that dates its own values, their date on our clock."""
     counter_j: float | None = None
     """Raw, wraps included."""
     power_w: float | None = None
@@ -235,7 +240,31 @@ class Reading(Record, frozen=True):
     memory_bytes: int | None = None
     temperature_c: float | None = None
     clock_mhz: float | None = None
+    power_average_w: float | None = None
+    """The device's own running mean, where it offers one beside `power_w`."""
+    power_limit_w: float | None = None
+    throttle: tuple[str, ...] = ()
+    """Why clocks are held down now: `sw-power-cap`, `hw-thermal`, `hw-power-brake` …"""
+    clock_error_ns: int | None = None
+    """How far `t_ns` may be off, where another machine's clock dated it. None: our own clock."""
     error: str | None = None
+
+
+class SensorTiming(Record, frozen=True):
+    """How one domain behaves in time, measured when sampling starts."""
+
+    domain: str
+    tick_s: float | None = None
+    """Median seconds between changes of its value; None: it did not change while looked at."""
+    tick_high_s: float | None = None
+    """95th percentile of the same."""
+    changes: int = 0
+    read_s: float | None = None
+    """Median seconds that one read takes."""
+    lag_s: float | None = None
+    """How long after a step of power the value follows; None: no step was seen."""
+    lag_error_s: float | None = None
+    """95% half-width of `lag_s`."""
 
 
 class PowerSample(msgspec.Struct, frozen=True, array_like=True):
@@ -252,6 +281,11 @@ class PowerSample(msgspec.Struct, frozen=True, array_like=True):
     clock_mhz: float | None = None
     flag: str | None = None
     """Why the sample is not to be trusted: `read-failed`, `reset`, `implausible` …"""
+    power_average_w: float | None = None
+    power_limit_w: float | None = None
+    throttle: str | None = None
+    """Reasons joined by commas; None: none."""
+    clock_error_ns: int | None = None
 
 
 class Served(Record, frozen=True):
