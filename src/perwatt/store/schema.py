@@ -71,6 +71,10 @@ POWER = {
     # Ours.
     "session": "INTEGER",
     "flag": "VARCHAR",
+    "power_average_w": "DOUBLE",
+    "power_limit_w": "DOUBLE",
+    "throttle": "VARCHAR",
+    "clock_error_ns": "BIGINT",
 }
 """One row for each sample of a domain. `counter_j` starts again with each session."""
 
