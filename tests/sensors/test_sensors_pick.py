@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from perwatt.core.errors import (
     GradeError,
     SensorUnavailableError,
     SpecError,
-    UnknownNameError,
 )
 from perwatt.core.estimate import Grade
 from perwatt.core.records import Boundary, Domain, Reading
@@ -146,14 +146,74 @@ def test_only_the_devices_of_the_engine_are_kept(plugins: None, powercap: Path) 
     assert [d.name for d in picked.narrow((1, 2))] == ["board0", "board1", "package-0", "dram-0"]
 
 
-def test_a_named_sensor_that_cannot_be_read_is_an_error(no_rapl: None) -> None:
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="estimates are made on Linux only")
+@pytest.mark.parametrize(
+    ("name", "why"), [("rapl", "No RAPL"), ("rapll", "no sensor named 'rapll'")]
+)
+def test_a_named_sensor_that_cannot_be_used_is_told_and_the_run_goes_on(
+    no_rapl: None, name: str, why: str
+) -> None:
+    picked = pick((name,))
+    assert picked.grade == "D"
+    assert picked.energy_line.startswith("Energy is ESTIMATED (grade D)")
+    assert "Asked for, but not used: " + name in picked.energy_line and why in picked.energy_line
+    told = next(t for t in picked.tried if t.asked)
+    assert (told.name, told.ok) == (name, False) and told.mend
+    picked.close()
+
+
+@pytest.mark.parametrize("name", ["rapl", "rapll"])
+def test_with_a_grade_required_it_stops_the_run(plugins: None, no_rapl: None, name: str) -> None:
+    with pytest.raises(GradeError, match=f"the sensor {name}: ") as caught:
+        pick(("board", name), require_grade="B")
+    assert caught.value.mend
+    assert CLOSED == ["board"]
+
+
+def test_without_falling_back_it_is_an_error(no_rapl: None) -> None:
     with pytest.raises(SensorUnavailableError, match="No RAPL"):
-        pick(("rapl",))
+        pick(("rapl",), fall_back=False)
 
 
-def test_an_unknown_name_offers_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="Did you mean rapl"):
-        pick(("rapll",))
+def test_an_address_goes_to_the_sensor_or_is_refused(plugins: None) -> None:
+    class Plug(Wall):
+        prefix = "plug"
+
+        def __init__(self, address: str | None = None) -> None:
+            self.address = address
+            self.count = 1
+
+    registry("sensor").register("plug")(Plug)
+    picked = pick(("plug:10.0.0.9:80",), fall_back=False)
+    plug = picked.sensors[0]
+    assert isinstance(plug, Plug) and plug.address == "10.0.0.9:80"
+    with pytest.raises(SensorUnavailableError, match="board takes no address"):
+        pick(("board:10.0.0.9",), fall_back=False)
+
+
+def test_what_lies_inside_another_domain_is_not_summed(plugins: None) -> None:
+    class Platform(Wall):
+        prefix = "whole"
+
+        def probe(self) -> Sequence[Domain]:
+            inside = super().probe()
+            outer = msgspec.structs.replace(
+                inside[0], name="module", covers=tuple(d.name for d in inside)
+            )
+            return [*inside, outer]
+
+    registry("sensor").register("whole")(Platform)
+    picked = pick(("whole",), uses_accelerator=True)
+    assert [d.name for d in picked.domains] == ["whole0", "whole1", "module"]
+    assert [d.name for d in picked.counted] == ["module"]
+
+
+def test_the_boundary_can_be_asked_for(plugins: None, powercap: Path) -> None:
+    both = ("board", "rapl")
+    assert pick(both, uses_accelerator=True, boundary="package").boundary == "package"
+    assert pick(both, boundary="accelerator").grade == "A"
+    with pytest.raises(SensorUnavailableError, match="reads the energy of the system"):
+        pick(both, boundary="system")
 
 
 def test_one_domain_from_two_sensors_is_refused(powercap: Path) -> None:

@@ -9,6 +9,7 @@
     ├── MissingExtraError             an optional dependency is not installed; names the pip command
     ├── TermsError                    weights whose terms were not accepted
     ├── SensorUnavailableError        a sensor cannot be read here; carries the mend
+    │   └── AddressNeededError        it reads a meter elsewhere, and none was named
     ├── GradeError                    the run asked for a better energy grade than this host offers
     ├── EngineError                   an engine did not start, or died
     │   └── PortInUseError            the port asked for is taken
@@ -25,6 +26,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "AddressNeededError",
     "DiskFullError",
     "EngineError",
     "FailuresError",
@@ -102,6 +104,15 @@ class TermsError(PerwattError):
 
 class SensorUnavailableError(PerwattError):
     """A sensor cannot be read here. `mend` says what would make it readable."""
+
+
+class AddressNeededError(SensorUnavailableError):
+    """A sensor that reads what the user names was asked for without an address."""
+
+    def __init__(self, name: str, example: str) -> None:
+        super().__init__(
+            f"The sensor {name} needs an address.", f"Name it: --sensors {name}:{example}"
+        )
 
 
 class GradeError(PerwattError):

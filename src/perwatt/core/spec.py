@@ -63,8 +63,16 @@ class RunSpec(BaseModel):
     ] = None
     sensors: Annotated[
         tuple[str, ...],
-        Field(min_length=1, description="Sensor names, or `auto`: the best graded that works."),
+        Field(
+            min_length=1,
+            description="Sensor, as `name` or `name:address`; `auto` is the best graded that"
+            " works. Repeat it to add one.",
+        ),
     ] = ("auto",)
+    boundary: Annotated[
+        Literal["accelerator", "package", "system"] | None,
+        Field(description="Which joules count, where the sensors offer several boundaries."),
+    ] = None
     require_grade: Annotated[
         Literal["A", "B", "C", "D"] | None,
         Field(description="Stop before the first query unless energy is at least this grade."),

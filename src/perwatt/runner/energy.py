@@ -5,10 +5,9 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from perwatt.core.errors import SensorUnavailableError
-from perwatt.core.registry import registry
+from perwatt.core.errors import GradeError, PerwattError, SensorUnavailableError
 from perwatt.core.spec import RunSpec
-from perwatt.sensors.pick import Picked, pick
+from perwatt.sensors.pick import Picked, pick, sensor_named
 
 __all__ = ["find_energy"]
 
@@ -19,18 +18,32 @@ def find_energy(spec: RunSpec) -> tuple[Picked | None, str]:
     A server on another machine draws its power there: this host's sensors are then used only when
     they are named, and otherwise energy is unknown, never guessed.
     """
-    if _elsewhere(spec.endpoint) and spec.sensors == ("auto",):
+    elsewhere = _elsewhere(spec.endpoint)
+    if elsewhere and spec.sensors == ("auto",):
         host = urlsplit(spec.endpoint).hostname
-        return None, (
-            f"Energy is UNKNOWN: {host} is another machine, and nothing here reads its power."
+        line = f"Energy is UNKNOWN: {host} is another machine, and nothing here reads its power."
+        return _unknown(line, spec)
+    try:
+        picked = pick(
+            spec.sensors,
+            uses_accelerator=_may_use_accelerator(spec.endpoint),
+            boundary=spec.boundary,
+            require_grade=spec.require_grade,
+            fall_back=not elsewhere,
         )
-    picked = pick(
-        spec.sensors,
-        uses_accelerator=_may_use_accelerator(spec.endpoint),
-        pids=(),
-        require_grade=spec.require_grade,
-    )
+    except SensorUnavailableError as error:
+        if not elsewhere:
+            raise
+        # This machine's own sensors cannot stand in for those of another.
+        return _unknown(f"Energy is UNKNOWN: {error.message}", spec)
     return picked, picked.energy_line
+
+
+def _unknown(line: str, spec: RunSpec) -> tuple[None, str]:
+    if spec.require_grade is not None:
+        msg = f"The run requires energy of grade {spec.require_grade}. {line}"
+        raise GradeError(msg, "Start `perwatt sampler` there, and name it: --sensors remote:URL.")
+    return None, line
 
 
 def _elsewhere(endpoint: str) -> bool:
@@ -49,10 +62,12 @@ def _may_use_accelerator(endpoint: str) -> bool:
     """The embedded engine is a CPU build; a user's own server uses the GPU if there is one."""
     if "://" not in endpoint:
         return False
-    sensor = registry("sensor").get("nvml")()
-    try:
-        sensor.probe()
-    except SensorUnavailableError:
-        return False
-    sensor.close()
-    return True
+    for name in ("nvml", "amdsmi"):
+        try:
+            sensor = sensor_named(name)
+            sensor.probe()
+        except PerwattError:
+            continue
+        sensor.close()
+        return True
+    return False
