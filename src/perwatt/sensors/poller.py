@@ -1,0 +1,89 @@
+"""A slow meter in a thread of its own, so that it never holds up the sampler's."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from perwatt.core.clock import now_ns
+from perwatt.core.errors import PerwattError
+from perwatt.core.records import Reading
+
+__all__ = ["Poller"]
+
+KEPT = 20_000
+"""Readings waiting to be taken; the oldest give way to newer ones, and that is said."""
+JOIN_S = 5.0
+"""`close` waits no longer than this for an answer that is still under way."""
+
+
+class Poller:
+    """Asks every `period_s` seconds from the first `take` to `close`; `take` gives what arrived.
+
+    A question that fails is a Reading with `error` for each domain, and the thread goes on. One
+    that takes longer than the period is followed by the next at once.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], Sequence[Reading]],
+        domains: Sequence[str],
+        period_s: float,
+        abandon: Callable[[], None],
+        first: Sequence[Reading] = (),
+    ) -> None:
+        """`ask` may raise anything. `abandon`, from another thread, makes it return at once.
+
+        `first` are readings that are there already, from the probe.
+        """
+        self._ask, self._domains, self._period_s = ask, tuple(domains), period_s
+        self._abandon = abandon
+        self._arrived: deque[Reading] = deque(first)
+        self._dropped = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def take(self) -> list[Reading]:
+        """All that arrived since the last call, oldest first. Starts the thread."""
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(target=self._run, name="perwatt-meter", daemon=True)
+            self._thread.start()
+        with self._lock:
+            taken, dropped = list(self._arrived), self._dropped
+            self._arrived.clear()
+            self._dropped = 0
+        if dropped:
+            why = f"{dropped} readings were lost: nobody took them in time."
+            oldest_ns = taken[0].t_ns
+            taken[:0] = [Reading(domain=d, t_ns=oldest_ns, error=why) for d in self._domains]
+        return taken
+
+    def close(self) -> None:
+        """End the thread within a bounded time. Safe to call twice, or before `take`."""
+        self._stop.set()
+        self._abandon()
+        if self._thread is not None:
+            self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            begun_ns = now_ns()
+            try:
+                readings = list(self._ask())
+            except PerwattError as error:
+                readings = self._failed(str(error))
+            except Exception as error:  # whatever a meter sends, the thread must outlive it
+                readings = self._failed(f"{type(error).__name__}: {error}")
+            if self._stop.is_set():
+                return
+            with self._lock:
+                self._arrived.extend(readings)
+                while len(self._arrived) > KEPT:
+                    self._arrived.popleft()
+                    self._dropped += 1
+            self._stop.wait(max(self._period_s - (now_ns() - begun_ns) / 1e9, 0.0))
+
+    def _failed(self, why: str) -> list[Reading]:
+        return [Reading(domain=name, t_ns=now_ns(), error=why) for name in self._domains]
