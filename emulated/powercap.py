@@ -10,8 +10,8 @@ bits in units of the chip, read as `raw × unit_nj // 1000` microjoules, which s
     with tree.running():    # real time: they follow the monotonic clock
         ...
 
-Every file is replaced in one step, so that a reader never sees half a number. A file that is held
-open keeps its old number: open it for each read, as one does with sysfs.
+In real time every file is replaced in one step, so that a reader never sees half a number. One that
+is held open keeps its old number: open it for each read, as one does with sysfs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +48,7 @@ Knots = tuple[Sequence[int] | NDArray[np.int64], Sequence[float] | NDArray[np.fl
 """Times in nanoseconds and the true joules up to each, both rising."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EmulatedZone:
     """One zone: its truth, how its counter shows it, and what goes wrong with it, when."""
 
@@ -91,8 +94,8 @@ class EmulatedZone:
 
     def true_j(self, t_ns: int) -> float:
         """True joules since the first knot."""
-        joules = np.interp(t_ns, self.knots_t_ns, self.knots_j)
-        return float(joules) - float(self.knots_j[0])
+        t, joules = self._knots
+        return float(np.interp(t_ns, t, joules)) - float(joules[0])
 
     def energy_uj(self, t_ns: int) -> int | None:
         """What a read at `t_ns` gives; None where it fails. Never 0 for a failure."""
@@ -106,6 +109,11 @@ class EmulatedZone:
         if self.reset_ns is not None and t_ns >= self.reset_ns:
             raw = self._units(t_ns) - self._units(self.reset_ns)
         return raw % self.range_units * self.unit_nj // 1000
+
+    @cached_property
+    def _knots(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Exact: times below 2⁵³ ns are 104 days of uptime.
+        return np.asarray(self.knots_t_ns, float), np.asarray(self.knots_j, float)
 
     def _units(self, t_ns: int) -> int:
         if self.tick_s:
@@ -125,6 +133,9 @@ class VirtualPowercap:
         self.zones = tuple(zones)
         self._placed: list[tuple[EmulatedZone, Path]] = []
         self._shown: dict[Path, int | None] = {}
+        self._open: dict[Path, int] = {}
+        """Descriptors: writing to a file in place takes a hundredth of replacing it."""
+        weakref.finalize(self, _close, self._open)
         self.root.mkdir(parents=True)
         self._devices.mkdir(parents=True)
         count: dict[str, int] = {}
@@ -142,17 +153,21 @@ class VirtualPowercap:
         return next(p for z, p in self._placed if z.name == name and p.name.startswith(control))
 
     def at(self, t_ns: int) -> None:
-        """Write what has changed, as it stands at `t_ns`."""
+        """Write what has changed, as it stands at `t_ns`; in place, so nobody may be reading."""
+        self._write(t_ns, whole=False)
+
+    def _write(self, t_ns: int, *, whole: bool) -> None:
         for zone, folder in self._placed:
             value = zone.energy_uj(t_ns)
             if value is None or self._shown.get(folder) != value:
-                self._show(zone, folder, t_ns, value)
+                self._show(zone, folder, t_ns, value, whole=whole)
 
     def mask(self) -> None:
         """Hide the zones as container engines do: an empty folder over the devices' own."""
         for control in list(self._devices.iterdir()):
             shutil.rmtree(control)
         self._placed.clear()
+        _close(self._open)
 
     @contextmanager
     def running(self, *, process: bool = False) -> Iterator[None]:
@@ -166,7 +181,7 @@ class VirtualPowercap:
             return
         stop = threading.Event()
         follower = threading.Thread(target=self.follow, args=(stop,), daemon=True)
-        self.at(time.monotonic_ns())
+        self._write(time.monotonic_ns(), whole=True)
         follower.start()
         try:
             yield
@@ -180,7 +195,7 @@ class VirtualPowercap:
         tick_ns = min(ticks, default=1_000_000)
         while not stop.is_set():
             now_ns = time.monotonic_ns()
-            self.at(now_ns)
+            self._write(now_ns, whole=True)
             # Just past the next multiple, when the counter has moved.
             stop.wait((tick_ns - now_ns % tick_ns) / 1e9)
 
@@ -202,6 +217,11 @@ class VirtualPowercap:
             child.terminate()
             child.wait()
             child.stdout.close()
+            _close(self._open)  # these files were replaced
+            self._shown.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
 
     def _link(self, folder: Path) -> None:
         (self.root / folder.name).symlink_to(os.path.relpath(folder, self.root))
@@ -223,21 +243,29 @@ class VirtualPowercap:
         self._link(folder)
         self._placed.append((zone, folder))
         start_ns = int(zone.knots_t_ns[0])
-        self._show(zone, folder, start_ns, zone.energy_uj(start_ns))
+        self._show(zone, folder, start_ns, zone.energy_uj(start_ns), whole=True)
         for number, child in enumerate(zone.children):
             self._place(child, folder / f"{folder.name}:{number}")
 
-    def _show(self, zone: EmulatedZone, folder: Path, t_ns: int, value: int | None) -> None:
+    def _show(
+        self, zone: EmulatedZone, folder: Path, t_ns: int, value: int | None, *, whole: bool
+    ) -> None:
         file, new = folder / "energy_uj", folder / ".energy_uj"
+        text = b"" if value is None else b"%d\n" % value
         self._shown[folder] = value
-        if value is None and _within(zone.missing_ns, t_ns):
+        descriptor = None if whole else self._open.get(folder)
+        if descriptor is not None and value is not None:
+            if os.pwrite(descriptor, text, 0) < os.fstat(descriptor).st_size:
+                os.ftruncate(descriptor, len(text))
+            return
+        if folder in self._open:
+            os.close(self._open.pop(folder))
+        if _within(zone.missing_ns, t_ns):
             file.unlink(missing_ok=True)
             return
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, zone.mode)
-        try:
-            os.write(descriptor, b"" if value is None else b"%d\n" % value)
-        finally:
-            os.close(descriptor)
+        self._open[folder] = descriptor
+        os.write(descriptor, text)
         new.replace(file)
 
 
@@ -283,6 +311,12 @@ def amd(
     )
 
 
+def _close(descriptors: dict[Path, int]) -> None:
+    for descriptor in descriptors.values():
+        os.close(descriptor)
+    descriptors.clear()
+
+
 def _within(span: Span | None, t_ns: int) -> bool:
     return span is not None and span[0] <= t_ns < span[1]
 
@@ -290,7 +324,7 @@ def _within(span: Span | None, t_ns: int) -> bool:
 def _main() -> None:
     """The process of `running(process=True)`: the tree comes on stdin; ends when terminated."""
     tree: VirtualPowercap = pickle.loads(sys.stdin.buffer.read())  # our own parent's
-    tree.at(time.monotonic_ns())
+    tree._write(time.monotonic_ns(), whole=True)
     sys.stdout.write("\n")  # ready
     sys.stdout.flush()
     tree.follow(threading.Event())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -130,22 +129,13 @@ def _umask() -> int:
 
 def test_a_reader_never_sees_half_a_number(tmp_path: Path) -> None:
     now = time.monotonic_ns()
-    zone = EmulatedZone("package-0", (now, now + S), (0.0, 99_000.0), tick_s=0)
+    zone = EmulatedZone("package-0", (now, now + 100 * S), (0.0, 9_900_000.0))
     tree = VirtualPowercap(tmp_path, [zone])
-    stop = threading.Event()
-
-    def write() -> None:
-        t_ns = now
-        while not stop.is_set():
-            tree.at(t_ns)
-            t_ns += 100_000
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    seen = [energy(tree, "package-0") for _ in range(3000)]
-    stop.set()
-    writer.join()
+    with tree.running():
+        seen = [energy(tree, "package-0") for _ in range(3000)]
     assert seen == sorted(seen) and len(set(seen)) > 10
+    tree.at(now)
+    assert energy(tree, "package-0") == 0
 
 
 @pytest.mark.parametrize("process", [False, True])
@@ -164,3 +154,5 @@ def test_in_real_time_the_files_follow_the_clock(tmp_path: Path, process: bool) 
     stood = energy(tree, "package-0")
     time.sleep(0.03)
     assert energy(tree, "package-0") == stood
+    tree.at(now + S)
+    assert energy(tree, "package-0") == zone.energy_uj(now + S)
