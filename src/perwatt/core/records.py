@@ -220,6 +220,9 @@ class Domain(Record, frozen=True):
     """The true joules lie in [gain_low, gain_high] × the reading, 95%."""
     covers: tuple[str, ...] = ()
     """Names of other domains whose joules are inside this one's: never summed with it."""
+    duty: float | None = None
+    """Share of the time in which its device truly looks at its power; None: always, or not known.
+    A quarter on A100 and H100 (arXiv 2312.02741)."""
     power_window_s: float | None = None
     """Its `power_w` is a mean over so many seconds; None: of the moment, or not known."""
     note: str | None = None
