@@ -1,7 +1,7 @@
 """RAPL: the energy counters of a CPU package and its memory, from Linux powercap (Intel and AMD).
 
-Zones overlap: `core` and `uncore` are inside `package`, `psys` holds the package, and the same
-package may be listed again over MMIO. Only `package-N` and `dram-N` are offered: they do not.
+Zones overlap (see rapl_zones). `package-N` and `dram-N` do not, and make the package boundary;
+`psys`, which holds them, is offered beside at the system boundary; the rest are only surveyed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import SensorUnavailableError
 from perwatt.core.records import Domain, Reading
+from perwatt.sensors.rapl_cpu import Cpu, cpu
+from perwatt.sensors.rapl_zones import Zone, hidden, zones
 
 __all__ = ["RaplSensor", "Zone", "zones"]
 
@@ -28,93 +28,50 @@ profiles, an AMD part, rises 0.94 W at the wall per RAPL watt. Ten per cent hold
 DRAM_GAIN = (0.8, 1.2)
 """Modelled on most parts, off by a constant when idle (Desrochers et al. 2016, MEMSYS,
 doi 10.1145/2989081.2989088)."""
-
-SCOPES = {
-    "package": "cores, caches, memory controller and integrated graphics of one socket",
-    "dram": "memory modules of one socket",
-    "core": "cores alone, already inside package",
-    "uncore": "integrated graphics, already inside package",
-    "psys": "the whole platform, package included",
-}
-
-
-class Zone(msgspec.Struct, frozen=True):
-    """One powercap zone as it stands in sysfs."""
-
-    path: Path
-    name: str
-    """`package-0`, `dram-0`, `core-0`, `psys`: sub-zones are numbered after their package."""
-    scope: str
-    mmio: bool
-
-
-def zones(root: Path) -> list[Zone]:
-    """Every RAPL zone below `root`, overlapping ones included, in the kernel's order."""
-    try:
-        entries = sorted(root.iterdir())
-    except OSError:
-        return []
-    names = {}
-    for entry in entries:
-        control, colon, _ = entry.name.partition(":")
-        if colon and "rapl" in control:
-            try:
-                names[entry.name] = (entry / "name").read_text(encoding="ascii").strip()
-            except OSError:
-                continue
-    found = []
-    for entry_name, name in names.items():
-        parent = names.get(entry_name.rpartition(":")[0])
-        full = name
-        if parent is not None and parent.startswith("package"):
-            full = name + parent.removeprefix("package")
-        scope = SCOPES.get(name.partition("-")[0], "unknown scope")
-        found.append(Zone(root / entry_name, full, scope, "mmio" in entry_name))
-    return found
+PSYS_GAIN = (0.8, 1.2)
+"""A judgement: each board's maker feeds and scales it (Intel SDM volume 3, "Platform Energy
+Status"), and nobody states how well."""
 
 
 class RaplSensor:
-    """Package and memory counters, grade B. Root: the argument, else $PERWATT_POWERCAP_ROOT."""
+    """Counters of grade B. `address`: a powercap root, else $PERWATT_POWERCAP_ROOT, else sysfs."""
 
-    def __init__(self, root: Path | None = None) -> None:
-        self._root = root
+    def __init__(
+        self,
+        address: str | Path | None = None,
+        *,
+        proc: Path = Path("/proc"),
+        msr: Path = Path("/dev/cpu/0/msr"),
+    ) -> None:
+        """`proc` and `msr`: see rapl_cpu."""
+        self._address = address
+        self._proc = proc
+        self._msr = msr
         self._files: list[tuple[str, Path]] = []
 
     def probe(self) -> Sequence[Domain]:
-        """Raises SensorUnavailableError, absent and unreadable told apart."""
-        root = self._root or Path(os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
-        chosen: dict[str, Zone] = {}
-        for zone in zones(root):
-            if zone.scope in (SCOPES["package"], SCOPES["dram"]) and (
-                zone.name not in chosen or chosen[zone.name].mmio
-            ):
-                chosen[zone.name] = zone
-        packages = [zone for zone in chosen.values() if zone.name.startswith("package")]
+        """Packages, memory and, where it counts, psys.
+
+        Raises SensorUnavailableError where there is none, all are masked, or a package cannot be
+        read: a sum without one socket would be no sum. Memory and psys may be missing.
+        """
+        root = Path(self._address or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
+        listed = zones(root)
+        packages = [z for z in listed if z.role == "summed" and z.name.startswith("package")]
         if not packages:
             raise _absent(root)
-        domains: list[Domain] = []
-        files: list[tuple[str, Path]] = []
-        left_out: list[str] = []
-        for zone in chosen.values():
-            try:
-                int((zone.path / "energy_uj").read_bytes())
-            except PermissionError:
-                if zone in packages:
-                    raise _unreadable(zone) from None
-                left_out.append(zone.name)
-                continue
-            except (OSError, ValueError) as error:
-                if zone in packages:
-                    msg = f"The RAPL counter {zone.path}/energy_uj cannot be read: {error}."
-                    raise SensorUnavailableError(msg) from None
-                left_out.append(zone.name)
-                continue
-            files.append((zone.name, zone.path / "energy_uj"))
-            domains.append(_domain(zone))
-        self._files = files  # at once, since a sampler may be reading
-        if left_out:
-            note = f"; {', '.join(left_out)} could not be read and is not in the sum"
-            domains = [msgspec.structs.replace(d, note=f"{d.note}{note}") for d in domains]
+        for zone in packages:
+            if zone.problem is not None:
+                raise _unreadable(zone)
+        memory = [z for z in listed if z.role == "summed" and z not in packages]
+        platform = next((z for z in listed if z.role == "system" and _counts(z)), None)
+        processor = cpu(self._proc, self._msr)
+        kept = [z for z in listed if z in packages or (z in memory and z.problem is None)]
+        domains = [_summed(z, listed, processor) for z in kept]
+        if platform is not None:
+            kept.append(platform)
+            domains.append(_system(platform, listed, processor))
+        self._files = [(z.name, z.path / "energy_uj") for z in kept]  # at once: one may be reading
         return domains
 
     def read(self) -> Sequence[Reading]:
@@ -133,33 +90,74 @@ def _read(name: str, path: Path) -> Reading:
     return Reading(domain=name, t_ns=(before + now_ns()) // 2, counter_j=microjoules / 1e6)
 
 
-def _domain(zone: Zone) -> Domain:
-    wrap_uj = _number(zone.path / "max_energy_range_uj")
-    limit_uw = _number(zone.path / "constraint_0_max_power_uw")
+def _summed(zone: Zone, listed: Sequence[Zone], processor: Cpu) -> Domain:
     dram = zone.name.startswith("dram")
-    gain = DRAM_GAIN if dram else PACKAGE_GAIN
+    low, high = DRAM_GAIN if dram else PACKAGE_GAIN
+    limit_uw = _number(zone.path / "constraint_0_max_power_uw")
+    notes = [zone.scope]
+    if not dram:
+        notes += _memory_note(zone, listed, processor)
+    if processor.filtered is not None:
+        notes.append(processor.filtered)
     return Domain(
         name=zone.name,
         kind="counter",
         boundary="package",
         source="rapl",
         grade="B",
-        device=_cpu_model(),
-        wrap_j=wrap_uj / 1e6 if wrap_uj else None,
+        device=processor.name,
+        wrap_j=_wrap_j(zone),
         # The stated limit is that of a power constraint: turbo goes well above it for a while.
         max_power_w=max(limit_uw / 1e6 * 2, 500.0) if limit_uw else None,
-        gain_low=gain[0],
-        gain_high=gain[1],
-        note=zone.scope,
+        gain_low=low,
+        gain_high=high,
+        covers=tuple(z.name for z in listed if z.role == "inside" and z.inside == zone.name),
+        note="; ".join(notes),
     )
 
 
+def _memory_note(package: Zone, listed: Sequence[Zone], processor: Cpu) -> list[str]:
+    number = package.name.removeprefix("package")
+    for zone in listed:
+        if zone.name == f"dram{number}" and zone.role == "summed":
+            if zone.problem is None:
+                return []
+            return [f"{zone.name} could not be read and is not in the sum"]
+    if processor.amd:
+        return ["memory modules are not in it: AMD counts none"]
+    return ["memory modules are not in it: this part shows no counter for them"]
+
+
+def _system(zone: Zone, listed: Sequence[Zone], processor: Cpu) -> Domain:
+    low, high = PSYS_GAIN
+    others = (z.name for z in listed if z.role in {"summed", "inside"})
+    return Domain(
+        name=zone.name,
+        kind="counter",
+        boundary="system",
+        source="rapl",
+        grade="B",
+        device=processor.name,
+        wrap_j=_wrap_j(zone),
+        gain_low=low,
+        gain_high=high,
+        covers=tuple(dict.fromkeys(others)),
+        note=f"{zone.scope}; what else is in it is the board maker's choice",
+    )
+
+
+def _counts(zone: Zone) -> bool:
+    """False for one at 0: that of a board that does not feed psys, or of a second socket."""
+    return zone.problem is None and _number(zone.path / "energy_uj") is not None
+
+
+def _wrap_j(zone: Zone) -> float | None:
+    wrap_uj = _number(zone.path / "max_energy_range_uj")
+    return wrap_uj / 1e6 if wrap_uj else None
+
+
 def _absent(root: Path) -> SensorUnavailableError:
-    try:
-        entries = [entry.name for entry in root.iterdir() if "rapl" in entry.name]
-    except OSError:
-        entries = []
-    if entries:
+    if hidden(root):
         msg = f"RAPL zones are listed in {root}, but hidden from this process, as containers do."
         return SensorUnavailableError(
             msg, "Run outside the container, or mount /sys/devices/virtual/powercap into it."
@@ -172,6 +170,9 @@ def _absent(root: Path) -> SensorUnavailableError:
 
 
 def _unreadable(zone: Zone) -> SensorUnavailableError:
+    if not zone.forbidden:
+        msg = f"The RAPL counter {zone.path}/energy_uj cannot be read: {zone.problem}."
+        return SensorUnavailableError(msg, "See `dmesg` for what the kernel says of intel_rapl.")
     # Readable by root alone since Linux 5.10: the counters leak secrets (CVE-2020-8694).
     msg = f"RAPL is here, but {zone.path}/energy_uj is readable by root alone (CVE-2020-8694)."
     pattern = zone.path.parent / f"{zone.path.name.partition(':')[0]}*"
@@ -187,15 +188,3 @@ def _number(path: Path) -> int | None:
         return int(path.read_bytes()) or None
     except (OSError, ValueError):
         return None
-
-
-def _cpu_model() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "CPU"
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return "CPU"
