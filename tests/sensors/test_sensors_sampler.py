@@ -1,17 +1,17 @@
-"""The sampler's schedule and flags, and the unwrapping of counters."""
+"""The sampler's schedule, its flags, its own cost, and a sensor that fails or hangs."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from perwatt.core.records import Domain, PowerSample, Reading
+from perwatt.core.records import Domain, Reading
 from perwatt.sensors.sampler import Sampler
-from perwatt.sensors.unwrap import Unwrapper
 
 
 def domain(**more: object) -> Domain:
@@ -24,59 +24,6 @@ def domain(**more: object) -> Domain:
         "device": "device",
     }
     return Domain(**{**base, **more})  # type: ignore[arg-type]
-
-
-def feed(which: Domain, values: Sequence[float | None], step_s: float = 0.05) -> list[PowerSample]:
-    unwrapper = Unwrapper(which)
-    samples = []
-    for k, value in enumerate(values):
-        counter, power = (value, None) if which.kind == "counter" else (None, value)
-        error = "gone" if value is None else None
-        t_ns = round((k + 1) * step_s * 1e9)
-        reading = Reading(domain="d", t_ns=t_ns, counter_j=counter, power_w=power, error=error)
-        samples.append(unwrapper.take(reading, stalled=False))
-    return samples
-
-
-@given(
-    st.lists(st.floats(0, 40), min_size=1, max_size=60),
-    st.floats(0, 100),
-)
-def test_a_counter_that_wraps_gives_what_was_added(steps: list[float], start: float) -> None:
-    wrap = 100.0
-    raw, total = [start % wrap], 0.0
-    for step in steps:
-        raw.append((raw[-1] + step) % wrap)
-        total += step
-    samples = feed(domain(wrap_j=wrap, max_power_w=1000.0), raw)
-    assert samples[-1].counter_j == pytest.approx(total, abs=1e-6)
-    assert all(sample.flag is None for sample in samples)
-
-
-def test_a_glitch_is_flagged_none_and_costs_nothing() -> None:
-    samples = feed(domain(max_power_w=100.0), [10, 11, 0, 12, 9e9, 13, float("nan"), 14])
-    assert [s.flag for s in samples] == [
-        None, None, "backwards", None, "implausible", None, "implausible", None,
-    ]  # fmt: skip
-    assert [s.counter_j for s in samples] == [0, 1, None, 2, None, 3, None, 4]
-
-
-def test_a_counter_that_starts_again_is_a_reset() -> None:
-    samples = feed(domain(max_power_w=100.0), [1000, 1001, 0.1, 0.2, 0.3, 1.3])
-    assert [s.flag for s in samples] == [None, None, "backwards", "backwards", "reset", None]
-    assert samples[4].counter_j == 1.0
-    assert samples[5].counter_j == pytest.approx(2.0)
-
-
-def test_a_failed_read_is_none_and_never_zero() -> None:
-    counters = feed(domain(), [5.0, None, 6.0])
-    assert [(s.counter_j, s.flag) for s in counters] == [
-        (0.0, None), (None, "read-failed"), (1.0, None),
-    ]  # fmt: skip
-    gauges = feed(domain(kind="gauge", max_power_w=100.0), [5.0, None, -3.0, 1e6, float("nan")])
-    assert [(s.power_w, s.flag) for s in gauges] == [
-        (5.0, None), (None, "read-failed"), *[(None, "implausible")] * 3,
-    ]  # fmt: skip
 
 
 class Emulated:
@@ -101,7 +48,7 @@ class Emulated:
 
 
 def test_it_samples_on_schedule_and_reports_its_own_cost() -> None:
-    sampler = Sampler([Emulated()], 100)
+    sampler = Sampler([Emulated()], 100, timing_s=0)
     sampler.start()
     time.sleep(0.5)
     first = sampler.drain()
@@ -120,7 +67,7 @@ def test_it_samples_on_schedule_and_reports_its_own_cost() -> None:
 
 
 def test_after_a_gap_samples_say_that_the_sampler_stalled() -> None:
-    sampler = Sampler([Emulated()], 100)
+    sampler = Sampler([Emulated()], 100, timing_s=0)
     sampler.read_now()
     time.sleep(0.08)
     sampler.read_now()
@@ -130,7 +77,7 @@ def test_after_a_gap_samples_say_that_the_sampler_stalled() -> None:
 
 def test_a_sensor_that_raises_is_flagged_and_outlived() -> None:
     sensor = Emulated()
-    sampler = Sampler([sensor], 100)
+    sampler = Sampler([sensor], 100, timing_s=0)
     sampler.read_now()
     sensor.raises = True
     sampler.read_now()
@@ -149,3 +96,141 @@ def test_two_sensors_of_one_domain_are_refused() -> None:
 def test_a_rate_must_be_positive() -> None:
     with pytest.raises(ValueError, match="above 0"):
         Sampler([Emulated()], 0)
+
+
+def test_costs_count_every_read_of_every_sensor() -> None:
+    sampler = Sampler([Emulated()], 100, timing_s=0)
+    assert sampler.costs()[0].mean_read_s is None
+    for _ in range(3):
+        sampler.read_now()
+    (cost,) = sampler.costs()
+    assert (cost.domains, cost.reads) == (("d",), 3)
+    assert cost.mean_read_s is not None
+    assert 0 < cost.mean_read_s < 0.1
+    assert sampler.cpu_seconds > 0
+
+
+class Ticking(Emulated):
+    """10 W that are counted up every 20 ms only."""
+
+    def read(self) -> Sequence[Reading]:
+        t_ns = time.monotonic_ns()
+        ticks = (t_ns - self.start_ns) // 20_000_000
+        return [Reading(domain="d", t_ns=t_ns, counter_j=ticks * 0.2)]
+
+
+def test_of_a_slow_counter_its_changes_are_kept_and_the_look_before() -> None:
+    sampler = Sampler([Ticking()], 500, timing_s=0.2)
+    sampler.start()
+    time.sleep(0.4)
+    sampler.stop()
+    samples = sampler.drain()
+    assert sampler.dropped > 50
+    (timing,) = sampler.timings
+    assert timing.tick_s == pytest.approx(0.02, rel=0.3)
+    assert timing.changes >= 5
+    assert timing.read_s is not None
+    assert samples[0].counter_j == 0.0
+    values = [s.counter_j or 0.0 for s in samples]
+    assert values == sorted(values)
+    changes = sum(b > a for a, b in pairwise(values))
+    assert changes >= 20
+    assert len(samples) <= 2 * changes + 5
+    # A change is bracketed closely: the look before it is one read away, not one tick.
+    gaps = [b.t_ns - a.t_ns for a, b in pairwise(samples) if b.counter_j != a.counter_j]
+    assert median(gaps) < 6_000_000
+
+
+class Log(Emulated):
+    """A source that dates its own values, and hands over what is new."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.new: list[Reading] = []
+
+    def read(self) -> Sequence[Reading]:
+        new, self.new = self.new, []
+        return new
+
+
+def test_a_source_with_its_own_log_gives_all_or_nothing() -> None:
+    log = Log()
+    sampler = Sampler([log], 100, timing_s=0)
+    sampler.read_now()
+    now = time.monotonic_ns()
+    for k in range(4):
+        reading = Reading(domain="d", t_ns=now + k, counter_j=float(k), clock_error_ns=7)
+        log.new.append(reading)
+    log.new.append(Reading(domain="d", t_ns=now, counter_j=9.0))
+    log.new.append(Reading(domain="elsewhere", t_ns=now, counter_j=9.0))
+    time.sleep(0.1)
+    sampler.read_now()
+    samples = sampler.drain()
+    assert [(s.counter_j, s.flag) for s in samples] == [
+        (0.0, None), (1.0, None), (2.0, None), (3.0, None), (None, "clock-step"),
+    ]  # fmt: skip
+    assert {s.clock_error_ns for s in samples[:4]} == {7}
+
+
+def test_what_is_read_for_the_timing_is_not_lost() -> None:
+    log = Log()
+    log.new = [Reading(domain="d", t_ns=k, counter_j=float(k)) for k in range(3)]
+    sampler = Sampler([log], 100, timing_s=0.01)
+    sampler.start()
+    sampler.stop()
+    assert [s.counter_j for s in sampler.drain()] == [0.0, 1.0, 2.0]
+
+
+def test_a_domain_that_fails_to_the_end_died() -> None:
+    log = Log()
+    sampler = Sampler([log], 50, timing_s=0)
+    sampler.start()
+    now = time.monotonic_ns()
+    log.new = [Reading(domain="d", t_ns=now - 9_000_000_000, counter_j=1.0)]
+    log.new += [Reading(domain="d", t_ns=now - s * 1_000_000_000, error="gone") for s in (8, 1)]
+    time.sleep(0.1)
+    sampler.stop()
+    samples = sampler.drain()
+    assert [s.flag for s in samples] == [None, "read-failed", "read-failed", "sensor-died"]
+    assert samples[-1].counter_j is None
+
+
+def test_a_domain_that_failed_and_came_back_did_not_die() -> None:
+    log = Log()
+    sampler = Sampler([log], 50, timing_s=0)
+    sampler.start()
+    now = time.monotonic_ns()
+    log.new = [Reading(domain="d", t_ns=now - 9_000_000_000, error="gone")]
+    log.new += [Reading(domain="d", t_ns=now, counter_j=1.0)]
+    time.sleep(0.1)
+    sampler.stop()
+    assert [s.flag for s in sampler.drain()] == ["read-failed", None]
+
+
+def test_a_sensor_that_fails_while_it_is_timed_does_not_stop_the_start() -> None:
+    sensor = Emulated()
+    sensor.raises = True
+    sampler = Sampler([sensor], 50, timing_s=0.05)
+    sampler.start()
+    sampler.stop()
+    assert sampler.timings[0].tick_s is None
+    assert {s.flag for s in sampler.drain()} == {"read-failed"}
+
+
+def test_a_sensor_that_hangs_does_not_hang_the_run() -> None:
+    gate = threading.Event()
+
+    class Hanging(Emulated):
+        def read(self) -> Sequence[Reading]:
+            if threading.current_thread().name == "perwatt-sampler":
+                gate.wait(5)
+            return super().read()
+
+    sampler = Sampler([Hanging()], 100, timing_s=0, patience_s=0.05)
+    sampler.start()
+    time.sleep(0.05)
+    begun = time.monotonic()
+    sampler.stop()
+    gate.set()
+    assert time.monotonic() - begun < 1
+    assert len(sampler.drain()) == 1

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from statistics import median
 from typing import Literal
 
 import msgspec
 
-from perwatt.core.clock import now_ns
 from perwatt.core.errors import MissingExtraError, PerwattError
 from perwatt.core.estimate import Grade, worst_grade
 from perwatt.core.protocols import Sensor
-from perwatt.core.records import Boundary, Domain
+from perwatt.core.records import Boundary, Domain, SensorTiming
 from perwatt.core.registry import registry
+from perwatt.sensors.timing import measure_timing
 
-__all__ = ["Surveyed", "measure_tick_s", "survey"]
+__all__ = ["Surveyed", "survey"]
 
 
 class Surveyed(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +30,8 @@ class Surveyed(msgspec.Struct, frozen=True, kw_only=True):
     tick_s: float | None = None
     """Measured: median time between two changes of its first domain. None: it never changed, or it
     is an estimate, which has no tick of its own."""
+    timings: tuple[SensorTiming, ...] = ()
+    """Of each domain: tick, and what a read takes."""
     reason: str | None = None
     mend: str | None = None
 
@@ -53,8 +53,7 @@ def _one(name: str, spin_s: float) -> Surveyed:
         return Surveyed(name=name, found=False, readable=False, reason=reason)
     try:
         domains = tuple(sensor.probe())
-        estimate = all(domain.grade == "D" for domain in domains)
-        tick_s = None if estimate else measure_tick_s(sensor, spin_s)
+        timings = measure_timing(sensor, domains, spin_s)
     except PerwattError as error:
         return Surveyed(
             name=name, found=True, readable=False, reason=error.message, mend=error.mend
@@ -72,25 +71,7 @@ def _one(name: str, spin_s: float) -> Surveyed:
         grade=worst_grade([domain.grade for domain in domains]),
         boundary=next(iter(boundaries)) if len(boundaries) == 1 else "several",
         domains=domains,
-        tick_s=tick_s,
+        tick_s=timings[0].tick_s if timings else None,
+        timings=timings,
         reason=domains[0].note if domains else None,
     )
-
-
-def measure_tick_s(sensor: Sensor, spin_s: float) -> float | None:
-    """Read a probed sensor as fast as it goes; the median seconds between changes of its value."""
-    end_ns = now_ns() + round(spin_s * 1e9)
-    last: float | None = None
-    changes: list[int] = []
-    while now_ns() < end_ns:
-        readings = sensor.read()
-        if not readings:
-            return None
-        first = readings[0]
-        value = first.power_w if first.counter_j is None else first.counter_j
-        if value is not None and value != last:
-            if last is not None:
-                changes.append(first.t_ns)
-            last = value
-    gaps = [(b - a) / 1e9 for a, b in pairwise(changes)]
-    return median(gaps) if gaps else None
