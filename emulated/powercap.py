@@ -6,34 +6,23 @@ bits in units of the chip, read as `raw × unit_nj // 1000` microjoules, which s
 
     tree = VirtualPowercap(folder, [EmulatedZone("package-0", t_ns, joules, tick_s=0.02)])
     os.environ["PERWATT_POWERCAP_ROOT"] = str(tree.root)
-    tree.at(t_ns)           # virtual time: all files as they stand then
-    with tree.running():    # real time: they follow the monotonic clock
-        ...
-
-In real time every file is replaced in one step, so that a reader never sees half a number. One that
-is held open keeps its old number: open it for each read, as one does with sysfs.
+    tree.at(t_ns)  # or: with tree.running(): ...  (see emulated.sysfs)
 """
 
 from __future__ import annotations
 
 import math
 import os
-import pickle
 import shutil
-import subprocess
-import sys
-import threading
-import time
-import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emulated.sysfs import LiveFile, LiveTree, Span, within
 
 __all__ = ["AMD_UNIT_NJ", "INTEL_UNIT_NJ", "EmulatedZone", "VirtualPowercap", "amd", "intel"]
 
@@ -42,8 +31,6 @@ INTEL_UNIT_NJ = 61_035
 AMD_UNIT_NJ = 15_258
 """2⁻¹⁶ J, cut likewise."""
 
-Span = tuple[int, int]
-"""[from, to) in monotonic nanoseconds."""
 Knots = tuple[Sequence[int] | NDArray[np.int64], Sequence[float] | NDArray[np.float64]]
 """Times in nanoseconds and the true joules up to each, both rising."""
 
@@ -99,11 +86,11 @@ class EmulatedZone:
 
     def energy_uj(self, t_ns: int) -> int | None:
         """What a read at `t_ns` gives; None where it fails. Never 0 for a failure."""
-        if _within(self.missing_ns, t_ns) or _within(self.garbage_ns, t_ns):
+        if within(self.missing_ns, t_ns) or within(self.garbage_ns, t_ns):
             return None
-        if _within(self.zero_ns, t_ns):
+        if within(self.zero_ns, t_ns):
             return 0
-        if self.frozen_ns is not None and _within(self.frozen_ns, t_ns):
+        if self.frozen_ns is not None and within(self.frozen_ns, t_ns):
             t_ns = self.frozen_ns[0]
         raw = self.start_units + self._units(t_ns)
         if self.reset_ns is not None and t_ns >= self.reset_ns:
@@ -123,19 +110,16 @@ class EmulatedZone:
         return math.floor(shown_j * 1e9 / self.unit_nj)
 
 
-class VirtualPowercap:
-    """The tree under `folder`. `root` is its /sys/class/powercap. Not for two threads at once."""
+class VirtualPowercap(LiveTree):
+    """The tree under `folder`. `root` is its /sys/class/powercap."""
 
     def __init__(self, folder: Path, zones: Sequence[EmulatedZone]) -> None:
         """Makes every file, as at the first knot of each zone. Raises OSError."""
+        super().__init__()
         self.root = folder / "class" / "powercap"
         self._devices = folder / "devices" / "virtual" / "powercap"
         self.zones = tuple(zones)
         self._placed: list[tuple[EmulatedZone, Path]] = []
-        self._shown: dict[Path, int | None] = {}
-        self._open: dict[Path, int] = {}
-        """Descriptors: writing to a file in place takes a hundredth of replacing it."""
-        weakref.finalize(self, _close, self._open)
         self.root.mkdir(parents=True)
         self._devices.mkdir(parents=True)
         count: dict[str, int] = {}
@@ -147,81 +131,31 @@ class VirtualPowercap:
                 count[zone.control] = 0
             self._place(zone, control / f"{zone.control}:{count[zone.control]}")
             count[zone.control] += 1
+        self.at(min((int(zone.knots_t_ns[0]) for zone in zones), default=0))
+
+    @property
+    def tick_ns(self) -> int:
+        ticks = [round(zone.tick_s * 1e9) for zone, _ in self._placed if zone.tick_s]
+        return min(ticks, default=1_000_000)
+
+    def files(self, t_ns: int) -> Iterator[LiveFile]:
+        for zone, folder in self._placed:
+            value = zone.energy_uj(t_ns)
+            text = None if value is None else str(value)
+            if value is None and not within(zone.missing_ns, t_ns):
+                text = ""
+            yield LiveFile(folder / "energy_uj", text, zone.mode)
 
     def path(self, name: str, control: str = "intel-rapl") -> Path:
         """Folder of the first zone of that name, such as `package-0` or `dram`."""
         return next(p for z, p in self._placed if z.name == name and p.name.startswith(control))
-
-    def at(self, t_ns: int) -> None:
-        """Write what has changed, as it stands at `t_ns`; in place, so nobody may be reading."""
-        self._write(t_ns, whole=False)
-
-    def _write(self, t_ns: int, *, whole: bool) -> None:
-        for zone, folder in self._placed:
-            value = zone.energy_uj(t_ns)
-            if value is None or self._shown.get(folder) != value:
-                self._show(zone, folder, t_ns, value, whole=whole)
 
     def mask(self) -> None:
         """Hide the zones as container engines do: an empty folder over the devices' own."""
         for control in list(self._devices.iterdir()):
             shutil.rmtree(control)
         self._placed.clear()
-        _close(self._open)
-
-    @contextmanager
-    def running(self, *, process: bool = False) -> Iterator[None]:
-        """Follow the monotonic clock at the finest tick, in a thread or in a process of its own.
-
-        Python keeps up with ticks of about 2 ms and longer; a finer one comes late.
-        """
-        if process:
-            with self._in_process():
-                yield
-            return
-        stop = threading.Event()
-        follower = threading.Thread(target=self.follow, args=(stop,), daemon=True)
-        self._write(time.monotonic_ns(), whole=True)
-        follower.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            follower.join()
-
-    def follow(self, stop: threading.Event) -> None:
-        """Update at each tick until `stop` is set."""
-        ticks = [round(zone.tick_s * 1e9) for zone, _ in self._placed if zone.tick_s]
-        tick_ns = min(ticks, default=1_000_000)
-        while not stop.is_set():
-            now_ns = time.monotonic_ns()
-            self._write(now_ns, whole=True)
-            # Just past the next multiple, when the counter has moved.
-            stop.wait((tick_ns - now_ns % tick_ns) / 1e9)
-
-    @contextmanager
-    def _in_process(self) -> Iterator[None]:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "emulated.powercap"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parent.parent,
-        )
-        assert child.stdin is not None and child.stdout is not None
-        try:
-            child.stdin.write(pickle.dumps(self))
-            child.stdin.close()
-            child.stdout.readline()  # it has written all files once
-            yield
-        finally:
-            child.terminate()
-            child.wait()
-            child.stdout.close()
-            _close(self._open)  # these files were replaced
-            self._shown.clear()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}
+        self.forget()
 
     def _link(self, folder: Path) -> None:
         (self.root / folder.name).symlink_to(os.path.relpath(folder, self.root))
@@ -242,31 +176,8 @@ class VirtualPowercap:
             (folder / file).write_text(f"{text}\n", encoding="ascii")
         self._link(folder)
         self._placed.append((zone, folder))
-        start_ns = int(zone.knots_t_ns[0])
-        self._show(zone, folder, start_ns, zone.energy_uj(start_ns), whole=True)
         for number, child in enumerate(zone.children):
             self._place(child, folder / f"{folder.name}:{number}")
-
-    def _show(
-        self, zone: EmulatedZone, folder: Path, t_ns: int, value: int | None, *, whole: bool
-    ) -> None:
-        file, new = folder / "energy_uj", folder / ".energy_uj"
-        text = b"" if value is None else b"%d\n" % value
-        self._shown[folder] = value
-        descriptor = None if whole else self._open.get(folder)
-        if descriptor is not None and value is not None:
-            if os.pwrite(descriptor, text, 0) < os.fstat(descriptor).st_size:
-                os.ftruncate(descriptor, len(text))
-            return
-        if folder in self._open:
-            os.close(self._open.pop(folder))
-        if _within(zone.missing_ns, t_ns):
-            file.unlink(missing_ok=True)
-            return
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, zone.mode)
-        self._open[folder] = descriptor
-        os.write(descriptor, text)
-        new.replace(file)
 
 
 def intel(
@@ -309,26 +220,3 @@ def amd(
     return EmulatedZone(
         f"package-{socket}", *package, tick_s=tick_s, unit_nj=AMD_UNIT_NJ, children=inner
     )
-
-
-def _close(descriptors: dict[Path, int]) -> None:
-    for descriptor in descriptors.values():
-        os.close(descriptor)
-    descriptors.clear()
-
-
-def _within(span: Span | None, t_ns: int) -> bool:
-    return span is not None and span[0] <= t_ns < span[1]
-
-
-def _main() -> None:
-    """The process of `running(process=True)`: the tree comes on stdin; ends when terminated."""
-    tree: VirtualPowercap = pickle.loads(sys.stdin.buffer.read())  # our own parent's
-    tree._write(time.monotonic_ns(), whole=True)
-    sys.stdout.write("\n")  # ready
-    sys.stdout.flush()
-    tree.follow(threading.Event())
-
-
-if __name__ == "__main__":
-    _main()
