@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from perwatt.core.summary import RunSummary
+    from perwatt.runner.measure import measure
 
-__all__ = ["__version__", "run"]
+__all__ = ["__version__", "measure", "run"]
 
 __version__ = "0.1.0"
 
@@ -29,3 +30,13 @@ def run(**options: Any) -> RunSummary:
 
     directory = start(RunSpec.resolve(options), listen=lambda _: None)
     return summarise_run(load_tables(directory))
+
+
+def __getattr__(name: str) -> Any:
+    """`perwatt.measure`, imported when it is asked for: `import perwatt` stays light."""
+    if name == "measure":
+        from perwatt.runner.measure import measure
+
+        return measure
+    msg = f"module 'perwatt' has no attribute {name!r}"
+    raise AttributeError(msg)

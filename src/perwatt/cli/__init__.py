@@ -16,6 +16,7 @@ _VERBS = {
     "run": "Ask a workload of one or more pairs; measure, score and report.",
     "resume": "Go on with a run that was interrupted.",
     "report": "Write one self-contained HTML report of one or more runs.",
+    "power": "Joules of any command, like time(1): perwatt power -- CMD …",
     "doctor": "What is found on this machine, and the mend for what is not.",
     "list": "Every plug-in, model and workload, and where it comes from.",
 }

@@ -9,7 +9,7 @@ from perwatt.core.errors import GradeError, PerwattError, SensorUnavailableError
 from perwatt.core.spec import RunSpec
 from perwatt.sensors.pick import Picked, pick, sensor_named
 
-__all__ = ["find_energy"]
+__all__ = ["any_accelerator", "find_energy"]
 
 
 def find_energy(spec: RunSpec) -> tuple[Picked | None, str]:
@@ -60,8 +60,11 @@ def _elsewhere(endpoint: str) -> bool:
 
 def _may_use_accelerator(endpoint: str) -> bool:
     """The embedded engine is a CPU build; a user's own server uses the GPU if there is one."""
-    if "://" not in endpoint:
-        return False
+    return "://" in endpoint and any_accelerator()
+
+
+def any_accelerator() -> bool:
+    """Is there a GPU here whose energy or power can be read?"""
     for name in ("nvml", "amdsmi"):
         try:
             sensor = sensor_named(name)
