@@ -5,17 +5,30 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import PerwattError
-from perwatt.core.records import Reading
+from perwatt.core.records import Domain, Reading
 
-__all__ = ["Poller"]
+__all__ = ["Device", "Opened", "PolledSensor", "Poller"]
 
 KEPT = 20_000
 """Readings waiting to be taken; the oldest give way to newer ones, and that is said."""
 JOIN_S = 5.0
 """`close` waits no longer than this for an answer that is still under way."""
+
+
+class Device(Protocol):
+    """What a poller asks: an HTTP connection, a socket, a child process."""
+
+    def abandon(self) -> None:
+        """From another thread: a question under way fails at once, and no other is asked."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Safe to call twice."""
+        ...
 
 
 class Poller:
@@ -28,17 +41,19 @@ class Poller:
     def __init__(
         self,
         ask: Callable[[], Sequence[Reading]],
+        device: Device,
         domains: Sequence[str],
         period_s: float,
-        abandon: Callable[[], None],
         first: Sequence[Reading] = (),
+        kept: int = KEPT,
     ) -> None:
-        """`ask` may raise anything. `abandon`, from another thread, makes it return at once.
+        """`ask` may raise anything. `first` are readings that came with the probe.
 
-        `first` are readings that are there already, from the probe.
+        `kept`: most readings that wait to be taken.
         """
-        self._ask, self._domains, self._period_s = ask, tuple(domains), period_s
-        self._abandon = abandon
+        self._kept = kept
+        self._ask, self._device = ask, device
+        self._domains, self._period_s = tuple(domains), period_s
         self._arrived: deque[Reading] = deque(first)
         self._dropped = 0
         self._lock = threading.Lock()
@@ -63,9 +78,10 @@ class Poller:
     def close(self) -> None:
         """End the thread within a bounded time. Safe to call twice, or before `take`."""
         self._stop.set()
-        self._abandon()
+        self._device.abandon()
         if self._thread is not None:
             self._thread.join(JOIN_S)
+        self._device.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -80,10 +96,62 @@ class Poller:
                 return
             with self._lock:
                 self._arrived.extend(readings)
-                while len(self._arrived) > KEPT:
+                while len(self._arrived) > self._kept:
                     self._arrived.popleft()
                     self._dropped += 1
             self._stop.wait(max(self._period_s - (now_ns() - begun_ns) / 1e9, 0.0))
 
     def _failed(self, why: str) -> list[Reading]:
         return [Reading(domain=name, t_ns=now_ns(), error=why) for name in self._domains]
+
+
+class Opened(NamedTuple):
+    """What a sensor found when it was probed, and how it is asked from then on."""
+
+    domains: tuple[Domain, ...]
+    ask: Callable[[], Sequence[Reading]]
+    """One question to the meter; it may take its time, and may raise anything."""
+    period_s: float
+    first: tuple[Reading, ...] = ()
+    """Readings that came with the probe."""
+
+
+class PolledSensor:
+    """The half of a slow sensor that needs no knowledge of it: `probe`, `read` and `close`.
+
+    A subclass gives `open`, which sets `device` before it asks it anything, so that whatever goes
+    wrong is closed again.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self.address = address
+        self.device: Device | None = None
+        self._poller: Poller | None = None
+
+    def open(self) -> Opened:
+        """Find the meter. Raises SensorUnavailableError with the mend."""
+        raise NotImplementedError
+
+    def probe(self) -> Sequence[Domain]:
+        """What can be read here. Raises SensorUnavailableError with the mend."""
+        self.close()
+        try:
+            opened = self.open()
+        except BaseException:
+            self.close()
+            raise
+        assert self.device is not None
+        names = tuple(domain.name for domain in opened.domains)
+        self._poller = Poller(opened.ask, self.device, names, opened.period_s, opened.first)
+        return opened.domains
+
+    def read(self) -> Sequence[Reading]:
+        """All that arrived since the last read, oldest first; it never waits."""
+        return self._poller.take() if self._poller is not None else ()
+
+    def close(self) -> None:
+        if self._poller is not None:
+            self._poller.close()
+        elif self.device is not None:
+            self.device.close()
+        self._poller = self.device = None

@@ -1,0 +1,106 @@
+"""A slow meter's thread: never in the sampler's way, never dead, never unbounded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from perwatt.core.errors import SensorUnavailableError
+from perwatt.core.records import Reading
+from perwatt.sensors.poller import Poller
+
+
+class Stuck:
+    """A device whose questions wait until they are abandoned."""
+
+    def __init__(self) -> None:
+        self.gone = threading.Event()
+        self.closed = 0
+
+    def abandon(self) -> None:
+        self.gone.set()
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def until(condition: object, poller: Poller, seconds: float = 2.0) -> list[Reading]:
+    taken: list[Reading] = []
+    end = time.monotonic() + seconds
+    while not condition(taken) and time.monotonic() < end:  # type: ignore[operator]
+        taken += poller.take()
+        time.sleep(0.005)
+    return taken
+
+
+def test_take_does_not_wait_for_a_slow_answer_and_close_ends_it() -> None:
+    device = Stuck()
+
+    def ask() -> Sequence[Reading]:
+        device.gone.wait(20)
+        return ()
+
+    poller = Poller(ask, device, ("wall",), 0.01)
+    begun = time.monotonic()
+    assert poller.take() == []
+    assert poller.take() == []
+    poller.close()
+    poller.close()
+    assert time.monotonic() - begun < 1.0
+    assert device.closed == 2
+    assert poller.take() == []
+
+
+def test_a_failed_question_is_an_error_of_each_domain_and_the_next_is_asked() -> None:
+    count = 0
+
+    def ask() -> Sequence[Reading]:
+        nonlocal count
+        count += 1
+        if count == 1:
+            raise SensorUnavailableError("The plug is away.", "Fetch it.")
+        if count == 2:
+            raise KeyError("odd")
+        return (Reading(domain="a", t_ns=count, power_w=1.0),)
+
+    poller = Poller(ask, Stuck(), ("a", "b"), 0.001)
+    taken = until(lambda got: len(got) >= 5, poller)
+    poller.close()
+    assert [(r.domain, r.error) for r in taken[:4]] == [
+        ("a", "The plug is away. Fetch it."),
+        ("b", "The plug is away. Fetch it."),
+        ("a", "KeyError: 'odd'"),
+        ("b", "KeyError: 'odd'"),
+    ]
+    assert taken[4].power_w == 1.0
+    assert all(reading.power_w is None for reading in taken[:4])
+
+
+def test_the_period_is_kept() -> None:
+    poller = Poller(lambda: (Reading(domain="a", t_ns=0, power_w=1.0),), Stuck(), ("a",), 0.05)
+    poller.take()
+    time.sleep(0.5)
+    taken = poller.take()
+    poller.close()
+    assert 5 <= len(taken) <= 11
+
+
+def test_what_nobody_takes_gives_way_and_that_is_said() -> None:
+    asked = 0
+
+    def ask() -> Sequence[Reading]:
+        nonlocal asked
+        asked += 1
+        return (Reading(domain="a", t_ns=asked, power_w=1.0),)
+
+    poller = Poller(ask, Stuck(), ("a", "b"), 0.001, kept=3)
+    poller.take()
+    while asked < 20:
+        time.sleep(0.005)
+    lost_a, lost_b, *newest = poller.take()
+    poller.close()
+    assert (lost_a.domain, lost_b.domain) == ("a", "b")
+    assert "readings were lost: nobody took them in time" in (lost_a.error or "")
+    assert [reading.power_w for reading in newest] == [1.0, 1.0, 1.0]
+    assert newest[0].t_ns > 10
