@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from perwatt.attribution.asked import asked_of
 from perwatt.attribution.check import TOLERANCE, residual
 from perwatt.attribution.integrate import Curve, energy_between
 from perwatt.attribution.ledger import Attributed, attribute, combined_gain
-from perwatt.attribution.share import by_time, by_tokens
+from perwatt.attribution.share import by_kv, by_time, by_tokens
 from perwatt.core.errors import PerwattError
-from perwatt.core.protocols import Attribution, Shares
+from perwatt.core.protocols import Asked, Attribution, Evidence, Rule, Shares
 
 S = 1_000_000_000
-METHODS = (by_time, by_tokens)
+METHODS = (by_time, by_tokens, by_kv)
 
 
 class Case(NamedTuple):
@@ -33,10 +34,7 @@ class Case(NamedTuple):
         return attribute(
             self.curve,
             self.windows,
-            self.start,
-            self.first,
-            self.end,
-            self.tokens,
+            asked_of(self.start, self.first, self.end, completion_tokens=self.tokens),
             method=method,
             idle_power_w=idle,
             gain=(0.8, 1.3),
@@ -146,7 +144,7 @@ def flat(power_w: float = 100.0, seconds: int = 20, tick_ms: int = 50) -> Curve:
 
 
 def test_a_request_alone_gets_all_and_the_rest_is_idle() -> None:
-    out = attribute(flat(), [(0, 20 * S)], [3 * S], [4 * S], [8 * S], [10.0], idle_power_w=40.0)
+    out = attribute(flat(), [(0, 20 * S)], asked_of([3 * S], [4 * S], [8 * S]), idle_power_w=40.0)
     assert out.gross_j[0] == pytest.approx(500)
     assert [out.prefill_j[0], out.decode_j[0]] == pytest.approx([100, 400])
     assert out.net_j[0] == pytest.approx(500 - 5 * 40)
@@ -157,11 +155,11 @@ def test_a_request_alone_gets_all_and_the_rest_is_idle() -> None:
 
 
 def test_time_is_shared_equally_and_tokens_in_proportion() -> None:
-    start, first, end = [0, 0], [S, 5 * S], [10 * S, 10 * S]
-    equal = attribute(flat(), [(0, 10 * S)], start, first, end, [90.0, 10.0])
+    asked = asked_of([0, 0], [S, 5 * S], [10 * S, 10 * S], completion_tokens=[90.0, 10.0])
+    equal = attribute(flat(), [(0, 10 * S)], asked)
     assert equal.gross_j.tolist() == [pytest.approx(500)] * 2
     assert equal.prefill_j.tolist() == [pytest.approx(50), pytest.approx(250)]
-    tokens = attribute(flat(), [(0, 10 * S)], start, first, end, [90.0, 10.0], method=by_tokens)
+    tokens = attribute(flat(), [(0, 10 * S)], asked, method=by_tokens)
     # Second 0-1: both prefill, so equal. 1-5: only the first decodes. 5-10: 10 against 2 a second.
     assert tokens.gross_j[0] == pytest.approx(50 + 400 + 500 * 10 / 12)
     assert tokens.gross_j[1] == pytest.approx(50 + 0 + 500 * 2 / 12)
@@ -169,14 +167,14 @@ def test_time_is_shared_equally_and_tokens_in_proportion() -> None:
 
 
 def test_unknown_tokens_are_shared_by_time() -> None:
-    marks = ([0, 0], [S, S], [10 * S, 10 * S])
-    out = attribute(flat(), [(0, 10 * S)], *marks, [np.nan, 10.0], method=by_tokens)
+    asked = asked_of([0, 0], [S, S], [10 * S, 10 * S], completion_tokens=[np.nan, 10.0])
+    out = attribute(flat(), [(0, 10 * S)], asked, method=by_tokens)
     assert out.gross_j.tolist() == [pytest.approx(500)] * 2
 
 
 def test_energy_between_windows_is_charged_to_no_one() -> None:
     windows = [(0, 2 * S), (10 * S, 12 * S)]
-    out = attribute(flat(), windows, [0, 10 * S], [S, 11 * S], [2 * S, 12 * S])
+    out = attribute(flat(), windows, asked_of([0, 10 * S], [S, 11 * S], [2 * S, 12 * S]))
     assert out.gross_j.tolist() == [pytest.approx(200)] * 2
     assert [out.device_j, out.idle_j] == pytest.approx([400, 0])
     assert (out.window_s, out.covered_s) == (4.0, 4.0)
@@ -185,7 +183,7 @@ def test_energy_between_windows_is_charged_to_no_one() -> None:
 def test_what_is_not_sampled_is_unknown_never_zero() -> None:
     curve = flat(seconds=5)
     start, end = [S, 4 * S, 9 * S, 2 * S], [2 * S, 6 * S, 10 * S, 2 * S]
-    out = attribute(curve, [(0, 20 * S)], start, end, end, idle_power_w=1.0)
+    out = attribute(curve, [(0, 20 * S)], asked_of(start, end, end), idle_power_w=1.0)
     assert out.energy_known.tolist() == [True, False, False, True]
     for column in (out.gross_j, out.net_j, out.low_j, out.high_j, out.prefill_j):
         assert np.isnan(column).tolist() == [False, True, True, False]
@@ -201,9 +199,7 @@ def test_an_untrusted_tick_makes_its_requests_unknown() -> None:
     out = attribute(
         curve._replace(trusted=trusted),
         [(0, 10 * S)],
-        [0, 6 * S],
-        [S, 7 * S],
-        [5_010_000_000, 8 * S],
+        asked_of([0, 6 * S], [S, 7 * S], [5_010_000_000, 8 * S]),
     )
     assert out.energy_known.tolist() == [False, True]
     assert out.requests_j == pytest.approx(200)
@@ -212,17 +208,17 @@ def test_an_untrusted_tick_makes_its_requests_unknown() -> None:
 
 
 def test_no_baseline_means_no_net() -> None:
-    out = attribute(flat(), [(0, S)], [0], [0], [S])
+    out = attribute(flat(), [(0, S)], asked_of([0], [0], [S]))
     assert np.isnan(out.net_j).all()
 
 
 def test_no_requests_at_all() -> None:
-    out = attribute(flat(), [(0, 10 * S)], [], [], [])
+    out = attribute(flat(), [(0, 10 * S)], asked_of([], [], []))
     assert [out.requests_j, out.idle_j, len(out.gross_j)] == pytest.approx([0, 1000, 0])
 
 
 def test_gain_and_ticks_combine_in_quadrature() -> None:
-    out = attribute(flat(), [(0, 20 * S)], [0], [0], [S], gain=(0.5, 2.0))
+    out = attribute(flat(), [(0, 20 * S)], asked_of([0], [0], [S]), gain=(0.5, 2.0))
     tick = 1.96 * 5 / np.sqrt(6)
     assert out.low_j[0] == pytest.approx(100 - np.hypot(50, tick))
     assert out.high_j[0] == pytest.approx(100 + np.hypot(100, tick))
@@ -251,22 +247,21 @@ def test_marks_that_cannot_be_are_refused(
     sentence: str,
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
-        attribute(flat(), windows, start, first, end)
+        attribute(flat(), windows, asked_of(start, first, end))
 
 
 def test_a_method_that_does_not_conserve_is_refused() -> None:
-    def half(
-        edges_ns: NDArray[np.int64],
-        start_ns: NDArray[np.int64],
-        first_chunk_ns: NDArray[np.int64],
-        end_ns: NDArray[np.int64],
-        completion_tokens: NDArray[np.float64],
-    ) -> Shares:
-        shares = by_time(edges_ns, start_ns, first_chunk_ns, end_ns, completion_tokens)
-        return shares._replace(prefill=shares.prefill / 2, decode=shares.decode / 2)
+    def half(evidence: Evidence) -> Rule:
+        rule = by_time(evidence)
+
+        def share(edges_ns: NDArray[np.int64], asked: Asked) -> Shares:
+            shares = rule.share(edges_ns, asked)
+            return shares._replace(work=shares.work / 2)
+
+        return rule._replace(share=share)
 
     with pytest.raises(PerwattError, match="do not sum to one"):
-        attribute(flat(), [(0, S)], [0], [0], [S], method=half)
+        attribute(flat(), [(0, S)], asked_of([0], [0], [S]), method=half)
 
 
 @pytest.mark.parametrize("tick_ms", [1, 20, 100])
@@ -285,7 +280,7 @@ def test_against_an_emulated_device_alone_in_flight(tick_ms: int) -> None:
     energy = np.concatenate(([0.0], np.cumsum(np.diff(knots) / 1e9 * watts)))
     t = np.arange(rng.integers(0, tick_ms * 1_000_000), knots[-1], tick_ms * 1_000_000)
     curve = Curve(t, np.interp(t, knots, energy), np.ones(len(t) - 1, dtype=np.bool_))
-    out = attribute(curve, [(t[0], t[-1])], start, start, end, idle_power_w=70.0)
+    out = attribute(curve, [(t[0], t[-1])], asked_of(start, start, end), idle_power_w=70.0)
     truth = power * length / 1e9
     assert out.energy_known.all()
     error = np.abs(out.gross_j - truth) / truth

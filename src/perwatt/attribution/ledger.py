@@ -6,20 +6,23 @@ or unattributed (not known well enough to charge anybody). Between windows nothi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perwatt.attribution.integrate import Curve
-from perwatt.attribution.intervals import Interval, blocks, elementary
+from perwatt.attribution.intervals import Interval, blocks, elementary, joined
 from perwatt.attribution.share import by_time
-from perwatt.core.errors import PerwattError
-from perwatt.core.protocols import Attribution, Shares
+from perwatt.attribution.split import split, split_work
+from perwatt.attribution.spread import edge_variance
+from perwatt.core.protocols import Asked, Attribution, Evidence
 
 __all__ = ["Attributed", "attribute", "combined_gain"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Z_95 = 1.96
 
 
@@ -29,14 +32,18 @@ class Attributed(NamedTuple):
     energy_known: NDArray[np.bool_]
     """(r,): was the whole of the request sampled, trusted and inside the windows?"""
     gross_j: Floats
-    """(r,) its share of all that the device drew."""
+    """(r,) its part of all that the device drew: idle by residency, the rest by work."""
     net_j: Floats
-    """(r,) gross less the same share of the idle watts; NaN without a baseline."""
+    """(r,) gross less its part of the idle watts; NaN without a measured baseline."""
     prefill_j: Floats
     decode_j: Floats
+    prefill_net_j: Floats
+    decode_net_j: Floats
     low_j: Floats
-    """(r,) 95%, low ≤ gross ≤ high: sensor gain and tick edges, not the sharing rule's bias."""
+    """(r,) 95% interval of gross: low ≤ gross ≤ high."""
     high_j: Floats
+    net_low_j: Floats
+    net_high_j: Floats
     power_mean_w: Floats
     """(r,) gross over its seconds; NaN for a request of no length."""
     device_j: float
@@ -47,80 +54,78 @@ class Attributed(NamedTuple):
     window_s: float
     covered_s: float
     """How much of the windows the samples cover."""
+    fit: Mapping[str, float]
+    """The method's constants."""
+    note: str | None
+    """Why the method is not quite what was asked for."""
 
 
 def attribute(
     curve: Curve,
     windows_ns: ArrayLike,
-    start_ns: ArrayLike,
-    first_chunk_ns: ArrayLike,
-    end_ns: ArrayLike,
-    completion_tokens: ArrayLike | None = None,
+    asked: Asked,
     *,
     method: Attribution = by_time,
     idle_power_w: float | None = None,
+    idle_error_w: float | None = None,
     gain: tuple[float, float] = (1.0, 1.0),
     block: int = 65_536,
 ) -> Attributed:
     """Share the joules of the windows among requests.
 
-    `windows_ns` (w, 2): disjoint load windows. Marks (r,): dispatch, first chunk, last chunk; a
-    request that got no chunk gives its end as its first chunk. Tokens: NaN where unknown. `gain`:
-    the true joules lie in [low, high] × the reading, 95%.
+    `windows_ns` (w, 2): disjoint load windows. `asked`: see `asked_of`. `idle_error_w`: standard
+    error of the baseline. `gain`: the true joules lie in [low, high] × the reading, 95%.
+    Memory is bounded by `block` intervals × requests in flight.
 
-    The tick error of an end is that of a mark somewhere in a tick of E joules: sd E·w/√12, w being
-    the request's weight there; for a request alone both ends make P·T/√6. It is combined with the
-    gain in quadrature. Memory is bounded by `block` intervals × requests in flight.
-
-    Raises ValueError for marks out of order or windows that overlap, PerwattError for a method
-    whose weights do not sum to one.
+    Raises ValueError for windows that overlap or a gain that is no range, PerwattError for a
+    method whose weights do not sum to one.
     """
-    start, first, end = (np.asarray(a, dtype=np.int64) for a in (start_ns, first_chunk_ns, end_ns))
-    r = len(start)
-    tokens = np.full(r, np.nan) if completion_tokens is None else np.asarray(completion_tokens)
     windows = np.asarray(windows_ns, dtype=np.int64).reshape(-1, 2)
     windows = windows[np.argsort(windows[:, 0])]
-    _check(start, first, end, tokens, windows, gain)
+    _check(windows, gain)
+    rule = method(Evidence(*curve, windows, asked, idle_power_w, idle_error_w))
+    curve = joined(_undone(curve, rule.lag_ns, windows), rule.grain_ns)
+    r = len(asked.start_ns)
+    start, end = asked.start_ns, asked.end_ns
 
-    prefill, decode, base, variance = (np.zeros(r) for _ in range(4))
+    prefill, decode, prefill_idle, decode_idle, work_s, variance = (np.zeros(r) for _ in range(6))
+    others = np.zeros((len(rule.alternatives), r))
     covered_ns = np.zeros(r, dtype=np.int64)
     lost = np.zeros(r, dtype=np.bool_)
     device = idle = unattributed = 0.0
     covered_total = 0
+    marks = (start, asked.prefill_ns, asked.first_chunk_ns, end)
     for window in windows:
-        whole = elementary(curve, window, (start, first, end))
+        whole = elementary(curve, window, marks)
         if whole is None:
             continue
-        covered_total += int(whole.edges_ns[-1] - whole.edges_ns[0])
-        covered_ns += _overlap(start, end, int(whole.edges_ns[0]), int(whole.edges_ns[-1]))
+        lo, hi = max(window[0], curve.t_ns[0]), min(window[1], curve.t_ns[-1])
+        covered_total += int(hi - lo)
+        covered_ns += np.maximum(np.minimum(end, hi) - np.maximum(start, lo), 0)
         for part in blocks(whole, block):
-            lo, hi = part.edges_ns[0], part.edges_ns[-1]
-            here = np.flatnonzero((start < hi) & (end > lo))
-            shares = method(part.edges_ns, start[here], first[here], end[here], tokens[here])
-            busy = _anyone(part, start[here], end[here])
-            charged = _charged(shares, busy, len(here))
-            of, at = here[shares.request], shares.interval
-            lost[here] |= _untrusted(part, start[here], end[here])
-            joules = np.where(part.trusted, part.joules, 0.0)
-            prefill += np.bincount(of, weights=shares.prefill * joules[at], minlength=r)
-            decode += np.bincount(of, weights=shares.decode * joules[at], minlength=r)
-            weight = shares.prefill + shares.decode
-            base += np.bincount(of, weights=weight * part.seconds[at], minlength=r)
-            ends = (part.edges_ns[at] == start[of]).astype(float)
-            ends += part.edges_ns[at + 1] == end[of]
-            spread = ends * (weight * part.tick_joules[at]) ** 2 / 12
-            variance += np.bincount(of, weights=spread, minlength=r)
-            device += float(part.joules.sum())
-            idle += float(joules[~busy].sum())
-            unattributed += float(part.joules[~part.trusted].sum())
-            unattributed += float(joules[busy & ~charged].sum())
+            lost |= _untrusted(part, start, end)
+            done = split(part, asked, rule.share, rule.idle_power_w, _anyone(part, start, end))
+            prefill += done.prefill_work_j
+            decode += done.decode_work_j
+            prefill_idle += done.prefill_idle_j
+            decode_idle += done.decode_idle_j
+            work_s += done.work_s
+            variance += edge_variance(part, asked, done)
+            device += done.device_j
+            idle += done.idle_j
+            unattributed += done.unattributed_j
+            for n, other in enumerate(rule.alternatives):
+                others[n] += split_work(part, asked, other, rule.idle_power_w)
 
-    gross = prefill + decode
+    work = prefill + decode
+    gross = work + prefill_idle + decode_idle
     known = (covered_ns == end - start) & ~lost & _within(start, end, curve, windows)
-    tick = Z_95 * np.sqrt(variance)
-    low = gross - np.hypot(tick, gross * (1.0 - min(gain[0], 1.0)))
-    high = gross + np.hypot(tick, gross * (max(gain[1], 1.0) - 1.0))
-    net = np.full(r, np.nan) if idle_power_w is None else gross - base * idle_power_w
+    variance += ((others - work) ** 2).sum(axis=0)
+    low, high = _interval(gross, variance, gain)
+    baseline = 0.0 if idle_error_w is None else (work_s * idle_error_w) ** 2
+    measured = idle_power_w is not None
+    net = np.where(measured, work, np.nan)
+    net_low, net_high = _interval(net, variance + baseline, gain)
     length_s = np.where(end > start, (end - start) / 1e9, np.nan)
 
     def shown(column: Floats) -> Floats:
@@ -130,10 +135,14 @@ def attribute(
         energy_known=known,
         gross_j=shown(gross),
         net_j=shown(net),
-        prefill_j=shown(prefill),
-        decode_j=shown(decode),
+        prefill_j=shown(prefill + prefill_idle),
+        decode_j=shown(decode + decode_idle),
+        prefill_net_j=shown(np.where(measured, prefill, np.nan)),
+        decode_net_j=shown(np.where(measured, decode, np.nan)),
         low_j=shown(np.maximum(low, 0.0)),
         high_j=shown(high),
+        net_low_j=shown(net_low),
+        net_high_j=shown(net_high),
         power_mean_w=shown(gross / length_s),
         device_j=device,
         requests_j=float(gross[known].sum()),
@@ -141,6 +150,8 @@ def attribute(
         unattributed_j=unattributed + float(gross[~known].sum()),
         window_s=float((windows[:, 1] - windows[:, 0]).sum()) / 1e9,
         covered_s=covered_total / 1e9,
+        fit=rule.fit,
+        note=rule.note,
     )
 
 
@@ -157,20 +168,24 @@ def combined_gain(
     return low, sum(joules * gain[1] for joules, gain in parts) / total
 
 
-def _check(
-    start: NDArray[np.int64],
-    first: NDArray[np.int64],
-    end: NDArray[np.int64],
-    tokens: Floats,
-    windows: NDArray[np.int64],
-    gain: tuple[float, float],
-) -> None:
-    if not len(start) == len(first) == len(end) == len(tokens):
-        msg = "start, first chunk, end and tokens must be equally long"
-        raise ValueError(msg)
-    if not ((start <= first) & (first <= end)).all():
-        msg = "a request's marks must be in order: dispatch, first chunk, last chunk"
-        raise ValueError(msg)
+def _interval(joules: Floats, variance: Floats, gain: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Random parts and the sensor's gain, in quadrature."""
+    random, size = Z_95 * np.sqrt(variance), np.abs(joules)
+    return (
+        joules - np.hypot(random, size * (1.0 - min(gain[0], 1.0))),
+        joules + np.hypot(random, size * (max(gain[1], 1.0) - 1.0)),
+    )
+
+
+def _undone(curve: Curve, lag_ns: int, windows: Ints) -> Curve:
+    """The curve moved earlier by the lag, but never so far that it would miss a window's end."""
+    if not len(windows):
+        return curve
+    spare = max(int(curve.t_ns[-1] - windows[-1, 1]), 0)
+    return curve._replace(t_ns=curve.t_ns - min(lag_ns, spare))
+
+
+def _check(windows: Ints, gain: tuple[float, float]) -> None:
     if (windows[:, 0] > windows[:, 1]).any() or (windows[1:, 0] < windows[:-1, 1]).any():
         msg = "load windows must end after they start, and must not overlap"
         raise ValueError(msg)
@@ -179,43 +194,16 @@ def _check(
         raise ValueError(msg)
 
 
-def _charged(shares: Shares, busy: NDArray[np.bool_], r: int) -> NDArray[np.bool_]:
-    """(t,): is the interval charged to anybody? Raises unless its weights are ≥ 0 and sum to 1."""
-    t = len(busy)
-    mend = "Use another --attribution, such as time."
-    if len(shares.request) and not 0 <= shares.request.min() <= shares.request.max() < r:
-        msg = "The attribution method names a request that does not exist."
-        raise PerwattError(msg, mend)
-    total = np.bincount(shares.interval, weights=shares.prefill + shares.decode, minlength=t)
-    charged: NDArray[np.bool_] = np.bincount(shares.interval, minlength=t) > 0
-    least = min(shares.prefill.min(initial=0.0), shares.decode.min(initial=0.0))
-    if least < 0 or (charged & (~(np.abs(total - 1.0) < 1e-9) | ~busy)).any():
-        msg = "The attribution method gives weights that are negative or do not sum to one."
-        raise PerwattError(msg, mend)
-    return charged
-
-
-def _untrusted(
-    part: Interval, start: NDArray[np.int64], end: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _untrusted(part: Interval, start: Ints, end: Ints) -> NDArray[np.bool_]:
     """(r,): does any interval of the request hold joules that are not known?"""
-    so_far = np.concatenate(([0], np.cumsum(~part.trusted)))
+    so_far = np.concatenate(([0], np.cumsum(~part.trusted & part.inside)))
     at = np.minimum(np.searchsorted(part.edges_ns, start), len(part.trusted))
     to = np.minimum(np.searchsorted(part.edges_ns, end), len(part.trusted))
     result: NDArray[np.bool_] = so_far[to] > so_far[at]
     return result
 
 
-def _overlap(
-    start: NDArray[np.int64], end: NDArray[np.int64], lo: int, hi: int
-) -> NDArray[np.int64]:
-    result: NDArray[np.int64] = np.maximum(np.minimum(end, hi) - np.maximum(start, lo), 0)
-    return result
-
-
-def _within(
-    start: NDArray[np.int64], end: NDArray[np.int64], curve: Curve, windows: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _within(start: Ints, end: Ints, curve: Curve, windows: Ints) -> NDArray[np.bool_]:
     """Are both ends inside a window that is sampled? Needed for requests of no length."""
     if not len(windows):
         return np.zeros(len(start), dtype=np.bool_)
@@ -226,9 +214,9 @@ def _within(
     return result
 
 
-def _anyone(part: Interval, start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _anyone(part: Interval, start: Ints, end: Ints) -> NDArray[np.bool_]:
     """(t,): was any request in flight in the interval?"""
-    t = len(part.joules)
+    t = len(part.seconds)
     began = np.searchsorted(part.edges_ns, start)
     ended = np.searchsorted(part.edges_ns, end)
     change = np.bincount(np.minimum(began, t), minlength=t + 1) - np.bincount(

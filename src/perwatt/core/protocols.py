@@ -10,8 +10,9 @@ attribution  Evidence                a Rule
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
-__all__ = ["Attribution", "Endpoint", "EndpointConfig", "Scorer", "Sensor", "Shares"]
+__all__ = [
+    "Asked",
+    "Attribution",
+    "Endpoint",
+    "EndpointConfig",
+    "Evidence",
+    "Rule",
+    "Scorer",
+    "Sensor",
+    "Share",
+    "Shares",
+]
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,36 +108,78 @@ class Scorer(Protocol):
     def __call__(self, item: Item, text: str) -> Judgement: ...
 
 
-class Shares(NamedTuple):
-    """Which part of each interval's joules each request is charged. Four arrays, each (m,)."""
+class Asked(NamedTuple):
+    """What is known of r requests. Arrays (r,), marks in rising order; NaN: not known."""
 
-    interval: NDArray[np.int64]
+    start_ns: Ints
+    prefill_ns: Ints
+    """When its prompt began to be worked on; `start_ns` where nobody can tell."""
+    first_chunk_ns: Ints
+    """`end_ns` where no chunk came: all of it was prefill, as far as anybody can tell."""
+    end_ns: Ints
+    prompt_tokens: Floats
+    cached_tokens: Floats
+    completion_tokens: Floats
+    chunk_ns: Ints
+    """(c,) arrival of every chunk, request after request; may be empty."""
+    chunk_at: Ints
+    """(r + 1,) request i's chunks are `chunk_ns[chunk_at[i]:chunk_at[i + 1]]`."""
+
+
+class Evidence(NamedTuple):
+    """All that a method may look at to fit itself to one pair's load."""
+
+    t_ns: Ints
+    """(n,) rising; `energy_j` (n,): joules so far, `trusted` (n − 1,): are a tick's known?"""
+    energy_j: Floats
+    trusted: NDArray[np.bool_]
+    windows_ns: Ints
+    """(w, 2) disjoint stretches of load."""
+    asked: Asked
+    idle_power_w: float | None
+    """Measured idle, None where none was; `idle_error_w`: its standard error."""
+    idle_error_w: float | None
+
+
+class Shares(NamedTuple):
+    """Who is charged for each of t intervals. The first four: (m,), sparse; the last: (t,)."""
+
+    interval: Ints
     """0 to t − 1."""
-    request: NDArray[np.int64]
+    request: Ints
     """0 to r − 1; each (interval, request) at most once."""
-    prefill: Floats
-    """Weight ≥ 0 before the request's first chunk."""
-    decode: Floats
-    """Weight ≥ 0 after it."""
+    work: Floats
+    """Weight ≥ 0 of its part in the joules above idle; an interval's sum to 1, or it has none."""
+    resident: Floats
+    """The same for the idle watts."""
+    power_w: Floats | None
+    """Expected watts ≥ 0: a tick's joules fall among its intervals by them; None: evenly."""
+
+
+Share = Callable[["Ints", Asked], Shares]
+"""Called with `edges_ns` (t + 1,), rising: every mark of a request within them is itself an edge,
+but for chunks. Called block by block, it must not depend on where the blocks are cut."""
+
+
+class Rule(NamedTuple):
+    """A method fitted to one load."""
+
+    share: Share
+    idle_power_w: float | None = None
+    """The watts shared by `resident`; None: all is work."""
+    lag_ns: int = 0
+    """By how much the sensor follows the device: the ledger moves its curve earlier by this."""
+    grain_ns: int = 0
+    """Shorter ticks are joined up to this before they are split: marks are known no better."""
+    alternatives: tuple[Share, ...] = ()
+    """Fits one standard error away, each in a direction of its own: errors add in squares."""
+    fit: Mapping[str, float] = MappingProxyType({})
+    """Named constants for the record, such as `decode_j_per_token`."""
+    note: str | None = None
+    """Why it is not what was asked for, in one sentence."""
 
 
 class Attribution(Protocol):
-    """Shares the joules of each interval among the requests active in it.
+    """Fits a rule to the evidence. Pure; it never raises for evidence that is too thin: `note`."""
 
-    Shapes: `edges_ns` (t+1,), rising; the rest (r,). Every mark of a request that falls within the
-    edges is itself an edge, so a request is active in the whole of an interval or in none of it,
-    and either before its first chunk there or after. Requests may begin before the first edge and
-    end after the last: it is called block by block, and must not depend on where the blocks are
-    cut. The weights of an interval (prefill + decode) sum to 1, or there are none.
-    """
-
-    def __call__(
-        self,
-        edges_ns: NDArray[np.int64],
-        start_ns: NDArray[np.int64],
-        first_chunk_ns: NDArray[np.int64],
-        end_ns: NDArray[np.int64],
-        completion_tokens: Floats,
-    ) -> Shares:
-        """`first_chunk_ns` is `end_ns` where no chunk came; tokens are NaN where unknown."""
-        ...
+    def __call__(self, evidence: Evidence) -> Rule: ...

@@ -24,6 +24,10 @@ class EnergyShare(msgspec.Struct, frozen=True, kw_only=True):
     energy_high_j: float | None
     prefill_j: float | None
     decode_j: float | None
+    net_low_j: float | None
+    net_high_j: float | None
+    prefill_net_j: float | None
+    decode_net_j: float | None
     power_mean_w: float | None
     boundary: str
     grade: str

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from perwatt.attribution.asked import asked_of, prefill_begins
 from perwatt.attribution.idle import idle_power
 from perwatt.attribution.integrate import Curve, curve_of, energy_between, total_curve
 from perwatt.attribution.ledger import Attributed, attribute, combined_gain
 from perwatt.core.estimate import worst_grade
-from perwatt.core.records import Domain, PowerSample, Request
+from perwatt.core.protocols import Asked
+from perwatt.core.records import Domain, PowerSample, Reply, Request
 from perwatt.core.registry import registry
 from perwatt.core.summary import EnergyLedger
 from perwatt.runner.rows import EnergyShare
@@ -34,19 +37,12 @@ def share_out(
     if curve is None or not windows:
         return {}, None
     requests = [r for r in journal.requests if r.pair_id == pair_id]
-    replies = [r.reply for r in requests]
-    # A request without a chunk was all prefill, as far as anybody can tell.
-    first = [x.last_chunk_ns if x.first_chunk_ns is None else x.first_chunk_ns for x in replies]
-    tokens = [np.nan if x.completion_tokens is None else x.completion_tokens for x in replies]
     idle = idle_power(curve, _windows(journal, pair_id, "loaded_idle"))
     gain = _gain(sessions, domains, windows)
     shared = attribute(
         curve,
         windows,
-        [x.dispatched_ns for x in replies],
-        first,
-        [x.last_chunk_ns for x in replies],
-        tokens,
+        _asked([r.reply for r in requests]),
         method=registry("attribution").get(method),
         idle_power_w=idle.power_w if idle else None,
         gain=gain,
@@ -72,6 +68,39 @@ def share_out(
     return _by_request(requests, shared, ledger, method), ledger
 
 
+def _asked(replies: Sequence[Reply]) -> Asked:
+    """Replies as arrays. A request without a chunk was all prefill, for all anybody knows."""
+    start = np.array([x.dispatched_ns for x in replies], dtype=np.int64)
+    first = np.array(
+        [x.last_chunk_ns if x.first_chunk_ns is None else x.first_chunk_ns for x in replies],
+        dtype=np.int64,
+    )
+    prompt, cached = (
+        _tokens(x.prompt_tokens for x in replies),
+        _tokens(x.cached_tokens or 0 for x in replies),
+    )
+    # llama.cpp says how long it worked on the prompt; otherwise waiting must be told from working.
+    told_ms = _tokens(x.server_timings.get("prompt_ms") for x in replies)
+    told = first - np.nan_to_num(told_ms * 1e6).astype(np.int64)
+    guessed = prefill_begins(start, first, np.maximum(prompt - cached, 0.0))
+    chunks = [x.chunk_offsets_ns for x in replies]
+    return asked_of(
+        start,
+        first,
+        [x.last_chunk_ns for x in replies],
+        prefill_ns=np.where(np.isnan(told_ms), guessed, told),
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        completion_tokens=_tokens(x.completion_tokens for x in replies),
+        chunk_ns=[x.dispatched_ns + offset for x in replies for offset in x.chunk_offsets_ns],
+        chunk_at=np.cumsum([0, *map(len, chunks)]),
+    )
+
+
+def _tokens(counts: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if n is None else n for n in counts], dtype=np.float64)
+
+
 def _by_request(
     requests: Sequence[Request], shared: Attributed, ledger: EnergyLedger, method: str
 ) -> dict[str, EnergyShare]:
@@ -83,6 +112,10 @@ def _by_request(
             energy_high_j=_known(shared.high_j[n]),
             prefill_j=_known(shared.prefill_j[n]),
             decode_j=_known(shared.decode_j[n]),
+            net_low_j=_known(shared.net_low_j[n]),
+            net_high_j=_known(shared.net_high_j[n]),
+            prefill_net_j=_known(shared.prefill_net_j[n]),
+            decode_net_j=_known(shared.decode_net_j[n]),
             power_mean_w=_known(shared.power_mean_w[n]),
             boundary=ledger.boundary,
             grade=ledger.grade,

@@ -54,6 +54,10 @@ REQUESTS = {
     "server_timings": "VARCHAR",
     "extracted": "VARCHAR",
     "abstained": "BOOLEAN",
+    "net_low_j": "DOUBLE",
+    "net_high_j": "DOUBLE",
+    "prefill_net_j": "DOUBLE",
+    "decode_net_j": "DOUBLE",
 }
 """One row for each attempt. `sampling`, `server_timings`: JSON text; `group`: the cluster."""
 
