@@ -87,6 +87,13 @@ def test_a_zero_where_the_counter_wraps_is_told_by_the_reading_after_it() -> Non
     assert (glitch[1].flag, glitch[2].flag, glitch[2].counter_j) == ("zero", None, 0.5)
 
 
+def test_a_coarse_counter_may_jump_after_standing_still() -> None:
+    watt_hours = [3600.0 * (k // 100) for k in range(300)]  # 720 W, at 20 Hz
+    samples = feed(domain(max_power_w=1000.0), watt_hours)
+    assert {s.flag for s in samples} == {None}
+    assert samples[-1].counter_j == 7200.0
+
+
 def test_a_counter_may_stand_at_zero_from_the_start() -> None:
     assert [s.flag for s in feed(domain(), [0, 0, 0, 1])] == [None] * 4
 

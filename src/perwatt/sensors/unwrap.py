@@ -109,7 +109,9 @@ class Unwrapper:
             flag = "wrap"
         if self._plausible(delta, t_ns):
             self._sum_j += delta
-            self._last_j, self._last_ns, self._suspects = raw_j, t_ns, 0
+            self._suspects = 0
+            if delta > 0:  # a coarse counter gives the joules of all the time it stood still
+                self._last_j, self._last_ns = raw_j, t_ns
             return self._sum_j, flag
         self._suspects += 1
         if self._suspects < SUSPECTS or not math.isfinite(raw_j):
