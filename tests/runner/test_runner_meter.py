@@ -1,0 +1,180 @@
+"""`Meter`, `measure` and `measure_command` on a powercap tree whose joules the test draws."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import perwatt
+from perwatt.core.errors import FileError, GradeError, SpecError
+from perwatt.runner.command import measure_command
+from perwatt.runner.meter import Meter
+
+IDLE_W = 20.0
+
+
+class Package:
+    """A RAPL package that idles at 20 W, ticks every 5 ms, and draws more when told to."""
+
+    def __init__(self, root: Path) -> None:
+        zone = root / "intel-rapl:0"
+        zone.mkdir(parents=True)
+        (zone / "name").write_text("package-0\n")
+        (zone / "max_energy_range_uj").write_text("262143328850\n")
+        self.file = zone / "energy_uj"
+        self.drawn_j = 0.0
+        self.begin = time.monotonic()
+        self.stopped = threading.Event()
+        self.write()
+        self.thread = threading.Thread(target=self.tick)
+        self.thread.start()
+
+    def write(self) -> None:
+        joules = IDLE_W * (time.monotonic() - self.begin) + self.drawn_j
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{1000 + joules:.6f}".replace(".", ""))
+        new.replace(self.file)
+
+    def tick(self) -> None:
+        while not self.stopped.wait(0.005):
+            self.write()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
+    monkeypatch.setenv("PERWATT_POWERCAP_ROOT", str(tmp_path / "powercap"))
+    made = Package(tmp_path / "powercap")
+    yield made
+    made.stop()
+
+
+def test_a_block_of_code_and_the_blocks_inside_it(package: Package) -> None:
+    with perwatt.measure(["rapl"], idle_s=0.3) as outer:
+        time.sleep(0.1)
+        with perwatt.measure() as first:
+            package.drawn_j += 30.0
+            time.sleep(0.2)
+        with perwatt.measure() as second:
+            package.drawn_j += 50.0
+            time.sleep(0.2)
+        # Asked for while the outer block still runs.
+        assert first.gross.value == pytest.approx(30 + first.seconds * IDLE_W, rel=0.1)
+    assert outer.result.energy_line.startswith("Energy: RAPL package-0, counter (grade B)")
+    assert outer.net.value == pytest.approx(80.0, rel=0.05)
+    assert second.gross.value == pytest.approx(50 + second.seconds * IDLE_W, rel=0.1)
+    assert second.net.value == pytest.approx(50, rel=0.1)  # the outer block's idle serves it too
+    for each in (outer, first, second):
+        assert each.gross.low is not None and each.gross.high is not None
+        assert each.gross.low < (each.gross.value or 0) < each.gross.high
+        assert (each.gross.grade, each.gross.boundary) == ("B", "package")
+        assert each.power.value == pytest.approx((each.gross.value or 0) / each.seconds)
+    assert " J [" in repr(outer)
+
+
+def test_blocks_in_threads_share_the_sensors(package: Package) -> None:
+    found: list[tuple[float | None, float]] = []
+
+    def work() -> None:
+        with perwatt.measure() as own:
+            time.sleep(0.15)
+        found.append((own.gross.value, own.seconds))
+
+    with perwatt.measure(["rapl"]):
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for joules, length_s in found:
+        assert joules == pytest.approx(length_s * IDLE_W, rel=0.15)
+    assert len(found) == 3
+
+
+def test_without_idle_net_says_why_it_is_missing(package: Package) -> None:
+    with perwatt.measure(["rapl"]) as block:
+        time.sleep(0.05)
+    assert block.net.value is None and block.net.reason == "no idle was measured"
+
+
+def test_a_block_is_asked_after_its_end(package: Package) -> None:
+    with perwatt.measure(["rapl"]) as block, pytest.raises(SpecError, match="has not ended"):
+        _ = block.gross
+
+
+def test_an_inner_block_may_not_choose_other_sensors(package: Package) -> None:
+    with (
+        perwatt.measure(["rapl"]) as outer,
+        pytest.raises(SpecError, match="other sensors"),
+        perwatt.measure(["estimated"]),
+    ):
+        pass
+    assert outer.gross.value is not None
+
+
+def test_a_grade_that_is_not_to_be_had_stops_before_the_block(package: Package) -> None:
+    with pytest.raises(GradeError), perwatt.measure(["rapl"], require_grade="A"):
+        pytest.fail("the block ran")
+    with perwatt.measure(["rapl"]) as block:  # and nothing was left open
+        pass
+    assert block.result.grade == "B"
+
+
+def test_a_stretch_that_ends_before_it_starts(package: Package) -> None:
+    with Meter(("rapl",)) as meter:
+        start = meter.mark()
+        with pytest.raises(SpecError, match=r"ends 1 s before it starts"):
+            meter.energy(start, start - 1_000_000_000)
+
+
+def test_a_command_and_its_repeats(package: Package, capfd: pytest.CaptureFixture[str]) -> None:
+    # The command draws through the same file that the sensor reads.
+    with Meter(("rapl",)) as meter:
+        argv = [sys.executable, "-c", "import time; print('said'); time.sleep(0.1)"]
+        timer = threading.Timer(0.35, lambda: setattr(package, "drawn_j", 12.0))
+        timer.start()
+        once = measure_command([*argv[:2], "import time; time.sleep(0.5)"], meter, idle_s=0.3)
+        thrice = measure_command(argv, meter, idle_s=0.0, repeat=3, quiet_stdout=True)
+    assert once.measured.net.value == pytest.approx(12.0, rel=0.15)
+    assert (once.exit_code, once.repeats) == (0, 1)
+    assert (thrice.exit_code, thrice.repeats) == (0, 3)
+    assert thrice.measured.power.value == pytest.approx(IDLE_W, rel=0.15)
+    assert 0 <= once.own_share < 0.5
+    out, err = capfd.readouterr()
+    assert out == "" and err == "said\n" * 3
+
+
+def test_fill_repeats_until_enough_is_measured(package: Package) -> None:
+    argv = [sys.executable, "-c", "import time; time.sleep(0.2)"]
+    with Meter(("rapl",)) as meter:
+        done = measure_command(argv, meter, idle_s=0, repeat="fill", fill=(0.5, 10))
+        more = measure_command(argv, meter, idle_s=0, repeat="fill", fill=(0.0, 100))
+        tick_s = meter.tick_s()
+    assert 0.5 <= done.repeats * done.measured.seconds
+    assert (done.repeats - 1) * done.measured.seconds < 0.6
+    assert more.repeats * more.measured.seconds >= 99 * tick_s
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137)])
+def test_a_command_that_fails_is_told_and_not_repeated(
+    package: Package, script: str, code: int
+) -> None:
+    with Meter(("rapl",)) as meter:
+        done = measure_command(["sh", "-c", script], meter, idle_s=0, repeat=5)
+    assert (done.exit_code, done.repeats) == (code, 1)
+
+
+def test_bad_commands(package: Package) -> None:
+    with Meter(("rapl",)) as meter:
+        with pytest.raises(FileError, match="no command 'no-such-command'"):
+            measure_command(["no-such-command"], meter, idle_s=0)
+        with pytest.raises(SpecError, match="--repeat 0"):
+            measure_command(["true"], meter, idle_s=0, repeat=0)
