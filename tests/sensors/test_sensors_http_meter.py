@@ -118,7 +118,7 @@ def test_abandoned_it_returns_at_once(server: MeterServer) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (None, "The sensor shelly needs an address. Write --sensors shelly:HOST."),
+        (None, "The sensor shelly needs an address. Name it: --sensors shelly:HOST"),
         ("", "needs an address"),
         ("http://", "is no address of a meter"),
         ("ftp://host", "is no address of a meter"),

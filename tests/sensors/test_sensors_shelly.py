@@ -36,7 +36,9 @@ def read_until(
 def test_without_an_address_it_says_what_to_write() -> None:
     with pytest.raises(SensorUnavailableError) as caught:
         ShellySensor().probe()
-    assert str(caught.value) == ("The sensor shelly needs an address. Write --sensors shelly:HOST.")
+    assert str(caught.value) == (
+        "The sensor shelly needs an address. Name it: --sensors shelly:HOST"
+    )
 
 
 def test_gen2_counter_gives_the_joules_that_flowed() -> None:

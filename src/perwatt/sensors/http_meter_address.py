@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from perwatt.core.errors import SensorUnavailableError
+from perwatt.core.errors import AddressNeededError, SensorUnavailableError
 
 __all__ = ["MeterAddress", "parse_address"]
 
@@ -72,11 +72,10 @@ def parse_address(
     options: Collection[str] = (),
     example: str = "HOST",
 ) -> MeterAddress:
-    """`port` None: that of the scheme. Raises SensorUnavailableError with the mend."""
+    """`port` None: that of the scheme. Raises AddressNeededError, SensorUnavailableError."""
     mend = f"Write --sensors {sensor}:{example}."
     if not text:
-        msg = f"The sensor {sensor} needs an address."
-        raise SensorUnavailableError(msg, mend)
+        raise AddressNeededError(sensor, example)
     try:
         url = urlsplit(text if "://" in text else f"{scheme}://{text}", allow_fragments=False)
         host, given_port = url.hostname, url.port
@@ -99,5 +98,6 @@ def parse_address(
             msg = f"{sensor} has no option {name!r}."
             raise SensorUnavailableError(msg, f"Known: {', '.join(sorted(known))}.")
         given[name] = unquote(value)
+    path = quote(url.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
     usual = 443 if url.scheme == "https" else (port or 80)
-    return MeterAddress(sensor, url.scheme, host, given_port or usual, url.path.rstrip("/"), given)
+    return MeterAddress(sensor, url.scheme, host, given_port or usual, path, given)

@@ -11,6 +11,8 @@ import secrets
 from base64 import b64encode
 from urllib.request import parse_http_list, parse_keqv_list
 
+from perwatt.core.errors import SensorUnavailableError
+
 __all__ = ["Credentials", "credentials_from"]
 
 HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
@@ -72,10 +74,16 @@ class Credentials:
 
 
 def credentials_from(sensor: str, user: str, *, basic: bool) -> Credentials | None:
-    """PERWATT_<SENSOR>_USER (or `user`) and _PASSWORD; None where no password is set."""
+    """PERWATT_<SENSOR>_USER (or `user`) and _PASSWORD; None where no password is set.
+
+    `basic`: may it travel readable? Raises SensorUnavailableError for a user no header can hold.
+    """
     variable = f"PERWATT_{sensor.upper()}_PASSWORD"
     password = os.environ.get(variable)
     if not password:
         return None
     named = os.environ.get(f"PERWATT_{sensor.upper()}_USER") or user
+    if not (named.isascii() and named.isprintable()):
+        msg = f"The user in PERWATT_{sensor.upper()}_USER cannot be sent in a header."
+        raise SensorUnavailableError(msg, "Use one of plain letters.")
     return Credentials(named, password, variable, basic)

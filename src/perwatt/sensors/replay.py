@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from perwatt.core.clock import now_ns
-from perwatt.core.errors import PerwattError, SensorUnavailableError
+from perwatt.core.errors import AddressNeededError, PerwattError, SensorUnavailableError
 from perwatt.core.records import Domain, Reading
 from perwatt.sensors.replay_trace import Trace, read_trace
 
@@ -39,8 +39,7 @@ class ReplaySensor:
     def probe(self) -> Sequence[Domain]:
         """Reads the whole file. Raises SensorUnavailableError where it has nothing usable."""
         if not self._address:
-            msg = "The sensor replay needs the file of a trace."
-            raise SensorUnavailableError(msg, "Name it: --sensors replay:FILE.csv")
+            raise AddressNeededError("replay", "FILE.csv")
         name, _, options = self._address.partition("?")
         if options not in ("", "pace=once", "pace=real"):
             msg = f"replay:{self._address} has the option {options!r}, which means nothing."
