@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from perwatt.core.errors import SensorUnavailableError
+from perwatt.core.errors import SensorUnavailableError, UnknownNameError
 from perwatt.sensors.cpu_parts import CpuId, Rating, identify, rating
-from perwatt.sensors.estimated import EstimatedSensor, gain, power_w
+from perwatt.sensors.estimated import EstimatedSensor
+from perwatt.sensors.estimated_cpu import gain, power_w
 
 CPU = """processor\t: {n}
 vendor_id\t: AuthenticAMD
@@ -19,6 +20,13 @@ model name\t: AMD EPYC
 flags\t\t: fpu vme{guest}
 
 """
+
+
+@pytest.fixture(autouse=True)
+def no_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calibration of whoever runs the tests is not theirs to see."""
+    monkeypatch.setenv("PERWATT_HOST_PROFILE", str(tmp_path / "no-profile.json"))
+    monkeypatch.setenv("PERWATT_SYS_ROOT", str(tmp_path / "no-sys"))
 
 
 def make(proc: Path, threads: int = 2, guest: bool = True) -> Path:
@@ -33,7 +41,7 @@ def busy(proc: Path, jiffies: int) -> None:
 
 
 def test_joules_follow_the_load(tmp_path: Path) -> None:
-    sensor = EstimatedSensor(make(tmp_path))
+    sensor = EstimatedSensor(proc=make(tmp_path))
     (domain,) = sensor.probe()
     start = time.monotonic_ns()
     time.sleep(0.1)
@@ -53,7 +61,7 @@ def test_joules_follow_the_load(tmp_path: Path) -> None:
 
 
 def test_half_load_is_half_the_jiffies(tmp_path: Path) -> None:
-    sensor = EstimatedSensor(make(tmp_path))
+    sensor = EstimatedSensor(proc=make(tmp_path))
     sensor.probe()
     begun = time.monotonic()
     time.sleep(0.2)
@@ -65,7 +73,7 @@ def test_half_load_is_half_the_jiffies(tmp_path: Path) -> None:
 
 
 def test_fast_reads_neither_lose_nor_invent_joules(tmp_path: Path) -> None:
-    sensor = EstimatedSensor(make(tmp_path))
+    sensor = EstimatedSensor(proc=make(tmp_path))
     sensor.probe()
     begun = time.monotonic()
     total = 0.0
@@ -79,7 +87,7 @@ def test_fast_reads_neither_lose_nor_invent_joules(tmp_path: Path) -> None:
 
 
 def test_probing_again_does_not_start_over(tmp_path: Path) -> None:
-    sensor = EstimatedSensor(make(tmp_path))
+    sensor = EstimatedSensor(proc=make(tmp_path))
     sensor.probe()
     time.sleep(0.05)
     (before,) = sensor.read()
@@ -90,7 +98,7 @@ def test_probing_again_does_not_start_over(tmp_path: Path) -> None:
 
 
 def test_a_guest_is_graded_d_with_a_wide_range_and_says_what_is_guessed(tmp_path: Path) -> None:
-    (domain,) = EstimatedSensor(make(tmp_path)).probe()
+    (domain,) = EstimatedSensor(proc=make(tmp_path)).probe()
     assert (domain.grade, domain.boundary) == ("D", "package")
     assert domain.gain_low < 0.4 and domain.gain_high > 2
     assert "vCPUs as threads of a shared socket" in str(domain.note)
@@ -98,7 +106,7 @@ def test_a_guest_is_graded_d_with_a_wide_range_and_says_what_is_guessed(tmp_path
 
 
 def test_a_read_that_fails_is_an_error_not_a_zero(tmp_path: Path) -> None:
-    sensor = EstimatedSensor(make(tmp_path))
+    sensor = EstimatedSensor(proc=make(tmp_path))
     sensor.probe()
     (tmp_path / "stat").unlink()
     (reading,) = sensor.read()
@@ -107,7 +115,7 @@ def test_a_read_that_fails_is_an_error_not_a_zero(tmp_path: Path) -> None:
 
 def test_no_proc_means_no_estimate(tmp_path: Path) -> None:
     with pytest.raises(SensorUnavailableError, match="not those of Linux"):
-        EstimatedSensor(tmp_path).probe()
+        EstimatedSensor(proc=tmp_path).probe()
 
 
 def test_ranges_hold_the_middle_and_widen_with_ignorance() -> None:
@@ -136,3 +144,57 @@ def test_arm_is_told_by_its_implementer() -> None:
     cpu = identify("processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
     assert (cpu.vendor, cpu.threads, cpu.guest) == ("arm", 1, False)
     assert "Arm" in rating(cpu).family
+
+
+def test_memory_is_told_by_its_size_apart_from_the_package(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "meminfo").write_text("MemTotal:       31250000 kB\nMemFree:  1 kB\n")  # 32 GB
+    sensor = EstimatedSensor(proc=tmp_path)
+    package, memory = sensor.probe()
+    assert (package.name, memory.name, memory.boundary) == ("package-0", "dram-0", "package")
+    assert package.covers == memory.covers == ()
+    assert memory.gain_low == pytest.approx(0.25) and memory.gain_high == pytest.approx(3.75)
+    assert "0.12 W per GB" in str(memory.note) and "this guest's share" in str(memory.note)
+    first = {r.domain: r for r in sensor.read()}
+    time.sleep(0.05)
+    then = {r.domain: r for r in sensor.read()}["dram-0"]
+    before = first["dram-0"].counter_j
+    assert before is not None and then.counter_j is not None
+    seconds = (then.t_ns - first["dram-0"].t_ns) / 1e9
+    assert then.power_w == pytest.approx(32 * 0.12)
+    assert then.counter_j - before == pytest.approx(32 * 0.12 * seconds)
+
+
+def test_the_address_picks_parts(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "meminfo").write_text("MemTotal: 1000000 kB\n")
+    (only,) = EstimatedSensor("dram", proc=tmp_path).probe()
+    assert only.name == "dram-0"
+    names = [d.name for d in EstimatedSensor("cpu, dram", proc=tmp_path).probe()]
+    assert names == ["package-0", "dram-0"]
+
+
+def test_a_part_asked_for_that_cannot_be_told_is_an_error(tmp_path: Path) -> None:
+    make(tmp_path)
+    with pytest.raises(SensorUnavailableError, match="meminfo is not that of Linux"):
+        EstimatedSensor("cpu,dram", proc=tmp_path).probe()
+    with pytest.raises(SensorUnavailableError, match="No accelerator is listed"):
+        EstimatedSensor("gpu", proc=tmp_path).probe()
+    with pytest.raises(UnknownNameError, match="Did you mean dram"):
+        EstimatedSensor("dran", proc=tmp_path)
+
+
+def test_proc_is_read_once_a_look(tmp_path: Path) -> None:
+    make(tmp_path)
+    opened: list[str] = []
+
+    class Counting(type(tmp_path)):  # type: ignore[misc]
+        def read_text(self, *args: str, **options: str) -> str:
+            opened.append(self.name)
+            return str(super().read_text(*args, **options))
+
+    sensor = EstimatedSensor(proc=Counting(tmp_path))
+    sensor.probe()
+    opened.clear()
+    sensor.read()
+    assert opened == ["stat"]

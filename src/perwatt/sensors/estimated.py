@@ -1,135 +1,178 @@
-"""Grade D: joules of the CPU from its load and a power curve, for machines that show no counter.
+"""Grade D: joules guessed where nothing can be read, always with a wide range.
 
-P = rated × (idle + (full − idle) × load^exponent), with rated watts from the CPU's family. The
-constants were fitted to RAPL watts of five hosts of two vendors at 5 to 100% load
-(mlco2/codecarbon at b05965e4, MIT, data/hardware/cpu_load_profiling) by
-benchmarks/cpu_power_curve.py, which prints them.
+| part | domain | from |
+|---|---|---|
+| `cpu` | `package-0` | load and a power curve (estimated_cpu); `soc` on Apple silicon |
+| `dram` | `dram-0` | gigabytes installed (memory_parts) |
+| `gpu` | `gpu0` … | utilization and specifications (accelerator_parts) |
+
+The address picks parts: `estimated:cpu,dram`. Without one, all that can be told, save accelerators
+whose watts can be read. A host that was calibrated (`perwatt calibrate`) has its own line in place
+of the curve's wide range; the address `estimated:uncalibrated` leaves it out.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from perwatt.core.clock import now_ns
-from perwatt.core.errors import SensorUnavailableError
+from perwatt.core.errors import FileError, SensorUnavailableError, UnknownNameError
 from perwatt.core.records import Domain, Reading
-from perwatt.sensors.cpu_parts import CpuId, Rating, identify, rating
+from perwatt.sensors.cpu_parts import identify
+from perwatt.sensors.estimated_cpu import CpuEstimate
+from perwatt.sensors.estimated_gpus import AcceleratorEstimate, apple_soc, visible
+from perwatt.sensors.estimated_line import Line
+from perwatt.sensors.host_profile import HostProfile, identity, load, path_for
+from perwatt.sensors.memory_parts import MEMORY, installed_bytes
 
-__all__ = ["EstimatedSensor", "gain", "power_w"]
+__all__ = ["EstimatedSensor"]
 
-IDLE_SHARE = 0.0035
-"""Median of the hosts' RAPL watts below 5% load: a package asleep, which neighbours prevent."""
-FULL_SHARE = 0.86
-EXPONENT = 0.88
-CURVE_GAIN = (0.36, 2.36)
-"""95% of truth/estimate on hosts left out of the fit. Five hosts are few: see docs/sensors.md."""
+PROC_VARIABLE = "PERWATT_PROC_ROOT"
+SYS_VARIABLE = "PERWATT_SYS_ROOT"
+"""Where /proc and /sys are, for emulation."""
+PARTS = ("cpu", "dram", "gpu")
+UNCALIBRATED = "uncalibrated"
 
-JIFFY_S = 0.01
-"""USER_HZ is 100 on every Linux that has /proc/stat in this form (man 5 proc_stat)."""
-SPAN_NS = 40_000_000
-"""Load is worked out over at least the last four jiffies, or it would be all or nothing."""
+
+class _Part(Protocol):
+    def probe(self) -> list[Domain]: ...
+    def read(self) -> list[Reading]: ...
 
 
 class EstimatedSensor:
-    """A counter domain `package-0`, integrated since it was probed. `proc`: where /proc is."""
+    """Counters of guessed joules, integrated since they were probed."""
 
-    def __init__(self, proc: Path = Path("/proc")) -> None:
-        self._proc = proc
-        self._cpu: CpuId | None = None
-        self._rated_w = 0.0
-        self._energy_j = 0.0
-        self._power_w: float | None = None
-        self._load: float | None = None
-        self._marks: deque[tuple[int, int]] = deque()
+    def __init__(
+        self, address: str = "", *, proc: Path | None = None, sysfs: Path | None = None
+    ) -> None:
+        """`address`: parts joined by commas. Raises UnknownNameError for one that is none."""
+        words = [word.strip() for word in address.split(",") if word.strip()]
+        for word in words:
+            if word not in (*PARTS, UNCALIBRATED):
+                raise UnknownNameError("part of the estimate", word, (*PARTS, UNCALIBRATED))
+        self._calibrated = UNCALIBRATED not in words
+        self._asked = [word for word in words if word != UNCALIBRATED]
+        self._proc = proc or Path(os.environ.get(PROC_VARIABLE) or "/proc")
+        self._sys = sysfs or Path(os.environ.get(SYS_VARIABLE) or "/sys")
+        self._parts: list[_Part] = []
 
     def probe(self) -> Sequence[Domain]:
-        """Raises SensorUnavailableError where there is no /proc/stat (macOS, Windows)."""
+        """Raises SensorUnavailableError where a part asked for, or every part, cannot be told."""
+        if self._parts:  # probing again must not start the counters over
+            return [domain for part in self._parts for domain in part.probe()]
+        found: list[tuple[_Part, list[Domain]]] = []
+        failed: list[SensorUnavailableError] = []
+        for word in self._asked or PARTS:
+            try:
+                made = self._make(word)
+                found += [(part, part.probe()) for part in made]
+            except SensorUnavailableError as error:
+                if self._asked:
+                    raise
+                failed.append(error)
+        if not found:
+            raise failed[0]
+        self._parts = [part for part, _ in found]  # at once, since a sampler may be reading
+        return [domain for _, domains in found for domain in domains]
+
+    def read(self) -> Sequence[Reading]:
+        return [reading for part in self._parts for reading in part.read()]
+
+    def close(self) -> None:
+        """Nothing is held open but NVML, which ends with the process."""
+
+    def _make(self, word: str) -> Sequence[_Part]:
+        if word == "cpu":
+            return self._cpu()
+        if word == "dram":
+            return [_Memory(self._proc)]
+        return self._gpus()
+
+    def _cpu(self) -> Sequence[_Part]:
+        if not (self._proc / "stat").exists():
+            soc = apple_soc()
+            if soc is not None and soc.part is not None:
+                return [AcceleratorEstimate(soc, soc.part, "soc")]
+        if not self._calibrated:
+            return [CpuEstimate(self._proc)]
+        host = identity(proc=self._proc, sysfs=self._sys)
         try:
-            cpu = identify((self._proc / "cpuinfo").read_text(encoding="utf-8", errors="replace"))
-            mark = self._busy()
-        except (OSError, ValueError, IndexError):
-            msg = f"CPU load cannot be told: {self._proc}/stat and cpuinfo are not those of Linux."
+            profile = load(path_for(host), host)
+        except FileError as error:  # the guess goes on without it, and says so
+            return [CpuEstimate(self._proc, None, f" Not calibrated: {error}")]
+        return [CpuEstimate(self._proc, _line(profile))]
+
+    def _gpus(self) -> Sequence[_Part]:
+        seen = visible(self._proc, self._sys)
+        if not seen:
+            msg = (
+                f"No accelerator is listed in {self._proc}/driver/nvidia or {self._sys}/class/drm."
+            )
+            raise SensorUnavailableError(msg, "Load its driver, or leave `gpu` out.")
+        chosen = [gpu for gpu in seen if self._asked or not gpu.metered]
+        known = [AcceleratorEstimate(gpu, gpu.part) for gpu in chosen if gpu.part is not None]
+        if chosen and len(known) < len(chosen) and (self._asked or not known):
+            names = ", ".join(gpu.name for gpu in chosen if gpu.part is None)
+            msg = f"What {names} is rated at is not known here."
+            raise SensorUnavailableError(msg, "Use a sensor that reads it: see `perwatt doctor`.")
+        return known
+
+
+class _Memory:
+    """`dram-0`: all memory installed, at constant watts; a guest's own memory alone."""
+
+    def __init__(self, proc: Path) -> None:
+        self._proc = proc
+        self._power_w = 0.0
+        self._start_ns: int | None = None
+
+    def probe(self) -> list[Domain]:
+        try:
+            total = installed_bytes((self._proc / "meminfo").read_text(encoding="ascii"))
+            cpuinfo = (self._proc / "cpuinfo").read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError):
+            msg = f"Installed memory cannot be told: {self._proc}/meminfo is not that of Linux."
             raise SensorUnavailableError(msg, "Estimates are made on Linux only for now.") from None
-        part = rating(cpu)
-        self._rated_w = part.middle_w * cpu.threads
-        if self._cpu is None:  # probing again must not start the counter over
-            self._cpu = cpu
-            self._marks.append(mark)
-        low, high = gain(part)
+        gigabytes = total / 1e9
+        self._power_w = MEMORY.middle_w * gigabytes
+        if self._start_ns is None:
+            self._start_ns = now_ns()
+        whose = (
+            "this guest's share of the host's memory" if identify(cpuinfo).guest else "installed"
+        )
         return [
             Domain(
-                name="package-0",
+                name="dram-0",
                 kind="counter",
                 boundary="package",
                 source="estimated",
                 grade="D",
-                device=f"{cpu.name} ({cpu.threads} threads)",
-                max_power_w=round(power_w(self._rated_w, 1.0), 3),
-                gain_low=low,
-                gain_high=high,
-                note=_note(cpu, part, self._rated_w),
+                device=f"memory ({gigabytes:.3g} GB)",
+                max_power_w=round(MEMORY.high_w * gigabytes, 3),
+                gain_low=round(MEMORY.low_w / MEMORY.middle_w, 2),
+                gain_high=round(MEMORY.high_w / MEMORY.middle_w, 2),
+                note=(
+                    f"Guessed: {MEMORY.middle_w:g} W per GB ({MEMORY.low_w:g} to "
+                    f"{MEMORY.high_w:g}), {self._power_w:.3g} W for {gigabytes:.3g} GB {whose}, "
+                    "the same at any load; not in the package's joules."
+                ),
             )
         ]
 
-    def read(self) -> Sequence[Reading]:
-        try:
-            t_ns, busy = self._busy()
-        except (OSError, ValueError, IndexError) as error:
-            return [Reading(domain="package-0", t_ns=now_ns(), error=str(error))]
-        cpu = self._cpu
-        if cpu is None:
+    def read(self) -> list[Reading]:
+        t_ns = now_ns()
+        if self._start_ns is None:
             return []
-        seconds = (t_ns - self._marks[-1][0]) / 1e9
-        while len(self._marks) > 1 and t_ns - self._marks[1][0] >= SPAN_NS:
-            self._marks.popleft()
-        before_ns, busy_before = self._marks[0]
-        most = (t_ns - before_ns) / 1e9 / JIFFY_S * cpu.threads
-        # Jiffies are coarse: over a short span they can say more than the machine has.
-        self._load = min(max(busy - busy_before, 0) / most, 1.0) if most else 0.0
-        self._power_w = power_w(self._rated_w, self._load)
-        self._energy_j += self._power_w * seconds
-        self._marks.append((t_ns, busy))
-        return [
-            Reading(
-                domain="package-0",
-                t_ns=t_ns,
-                counter_j=self._energy_j,
-                power_w=self._power_w,
-                utilization=self._load,
-            )
-        ]
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def _busy(self) -> tuple[int, int]:
-        """(now, jiffies of work since boot). Waiting for disks and time stolen are no work here."""
-        before = now_ns()
-        first = (self._proc / "stat").read_text(encoding="ascii").split("\n", 1)[0]
-        at = (before + now_ns()) // 2
-        user, nice, system, _idle, _iowait, irq, softirq = map(int, first.split()[1:8])
-        return at, user + nice + system + irq + softirq
+        joules = self._power_w * (t_ns - self._start_ns) / 1e9
+        return [Reading(domain="dram-0", t_ns=t_ns, counter_j=joules, power_w=self._power_w)]
 
 
-def power_w(rated_w: float, load: float) -> float:
-    """Watts at a load of 0 to 1."""
-    return rated_w * (IDLE_SHARE + (FULL_SHARE - IDLE_SHARE) * math.pow(load, EXPONENT))
-
-
-def gain(part: Rating) -> tuple[float, float]:
-    """95% range of truth over estimate: the curve's error and the unknown part's, as factors."""
-    low = math.hypot(math.log(CURVE_GAIN[0]), math.log(part.low_w / part.middle_w))
-    high = math.hypot(math.log(CURVE_GAIN[1]), math.log(part.high_w / part.middle_w))
-    return round(math.exp(-low), 2), round(math.exp(high), 2)
-
-
-def _note(cpu: CpuId, part: Rating, rated_w: float) -> str:
-    where = "this guest's vCPUs as threads of a shared socket" if cpu.guest else "all its threads"
-    return (
-        f"Guessed: {part.middle_w:g} W rated per thread ({part.family}: {part.low_w:g} to "
-        f"{part.high_w:g}), {rated_w:.3g} W for {where}, and the curve from load to watts; memory, "
-        "boards, fans and power supply are not in it."
-    )
+def _line(profile: HostProfile | None) -> Line | None:
+    if profile is None or profile.estimate is None or profile.meter.boundary == "accelerator":
+        return None
+    meter = profile.meter
+    label = f"Calibrated {profile.made[:10]} against {meter.source} ({meter.device})."
+    return Line(profile.estimate, meter.boundary, label)
