@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from perwatt.core.errors import FileError, SpecError, UnknownNameError
 
@@ -86,6 +93,13 @@ class RunSpec(BaseModel):
     idle_s: Annotated[
         float, Field(ge=0, description="Seconds of idle measured before each stretch of load.")
     ] = 2.0
+    per_query: Annotated[
+        bool,
+        Field(
+            description="Repeat each item, at random phases of the sensor's tick, until 5 s and 50"
+            " ticks of it are measured: joules of single queries. Needs closed:1."
+        ),
+    ] = False
     warmup: Annotated[int, Field(ge=0, description="Requests asked first and not counted.")] = 2
     threads: Annotated[int | None, Field(ge=1, description="Embedded engine's threads.")] = None
     context: Annotated[
@@ -111,6 +125,14 @@ class RunSpec(BaseModel):
         # A pasted key would be saved in run.json; a variable's name has no such characters.
         if value is not None and not value.isidentifier():
             msg = "give the variable's name, not the key itself"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("per_query")
+    @classmethod
+    def _one_at_a_time(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("load", "closed:1") != "closed:1":
+            msg = f"with --load {info.data['load']} queries share the device"
             raise ValueError(msg)
         return value
 

@@ -15,18 +15,14 @@ import msgspec
 from perwatt.attribution.window import Window, mean_windows
 from perwatt.core.clock import now_ns, seconds
 from perwatt.core.errors import FileError, SpecError
+from perwatt.runner.fill import is_filled
 from perwatt.runner.host import cpu_shares, cpu_snapshot
 from perwatt.runner.meter import Measured, Meter
 
 __all__ = ["CommandEnergy", "Repeat", "measure_command"]
 
 Repeat = int | Literal["fill"]
-"""How often; `fill`: until enough seconds and ticks are measured."""
-
-FILL = (5.0, 50)
-"""Seconds and ticks. A sensor that looks a quarter of the time leaves 1.5% at 5 s, and 4% at 1 s;
-part-time sampling of more than 70 GPUs is in arXiv 2312.02741."""
-MOST = 1000
+"""How often; `fill`: until five seconds and fifty ticks are measured."""
 
 
 class CommandEnergy(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +45,6 @@ def measure_command(
     *,
     idle_s: float,
     repeat: Repeat = 1,
-    fill: tuple[float, int] = FILL,
     quiet_stdout: bool = False,
     seed: int = 0,
 ) -> CommandEnergy:
@@ -70,7 +65,7 @@ def measure_command(
     children_s = _children_s()
     spans: list[tuple[int, int]] = []
     code = 0
-    while code == 0 and not _enough(spans, repeat, fill, meter):
+    while code == 0 and not _enough(spans, repeat, meter):
         if spans:
             meter.settle()
         time.sleep(jitter.uniform(0, meter.tick_s()))
@@ -106,13 +101,10 @@ def _mean(meter: Meter, spans: Sequence[tuple[int, int]], *, padded: bool) -> Me
     return meter.energy_over(spans, mean, padded=padded)
 
 
-def _enough(
-    spans: Sequence[tuple[int, int]], repeat: Repeat, fill: tuple[float, int], meter: Meter
-) -> bool:
+def _enough(spans: Sequence[tuple[int, int]], repeat: Repeat, meter: Meter) -> bool:
     if repeat != "fill":
         return len(spans) >= repeat
-    measured_s = sum(seconds(*span) for span in spans)
-    return len(spans) >= MOST or measured_s >= max(fill[0], fill[1] * meter.tick_s())
+    return is_filled(sum(seconds(*span) for span in spans), len(spans), meter.tick_s())
 
 
 def _run(argv: Sequence[str], quiet_stdout: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 
 from perwatt.core.clock import now_ns
 from perwatt.core.protocols import Endpoint
@@ -18,17 +18,19 @@ Asked = Callable[[Job, Prompt, int, int, Reply], None]
 
 async def closed_loop(
     endpoint: Endpoint,
-    jobs: Sequence[tuple[Job, Prompt]],
+    jobs: Iterable[tuple[Job, Prompt]],
     places: int,
     finished: Asked,
     keep_going: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Ask all jobs with at most `places` in flight; `finished` hears of each as it ends.
 
+    `jobs` may be endless or made as it goes: the next is taken when a place comes free.
+
     When this is cancelled, requests in flight end as `cancelled` replies, so that their joules are
     theirs and not their neighbours'. `keep_going` may raise to stop early (a dead engine).
     """
-    queue: Iterator[tuple[Job, Prompt]] = iter(jobs)
+    queue = iter(jobs)
     in_flight = 0
 
     async def place() -> None:
@@ -51,5 +53,5 @@ async def closed_loop(
                 await keep_going()
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(places, len(jobs))):
+        for _ in range(places):
             group.create_task(place())

@@ -7,6 +7,7 @@ missing, and two runs with one seed be compared request by request.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy as np
 from perwatt.core.records import Item, Prompt, Sampling, Workload
 from perwatt.core.spec import RunSpec
 
-__all__ = ["Job", "Plan", "Segment", "make_plan", "pair_ids", "prompt_for"]
+__all__ = ["Job", "Plan", "Segment", "make_plan", "next_repeat", "pair_ids", "prompt_for"]
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -44,14 +45,45 @@ class Plan(msgspec.Struct, frozen=True):
     def total(self) -> int:
         return sum(len(segment.jobs) for segment in self.segments)
 
-    def without(self, done: set[str]) -> Plan:
-        """What is left when the requests in `done` have finished."""
+    def without(self, done: set[str], again: Mapping[tuple[str, str], int] | None = None) -> Plan:
+        """What is left when the requests in `done` have finished.
+
+        `again`: (pair, item) → the number of the repeat to go on with, for items that have been
+        asked but not often enough.
+        """
+        again = dict(again or {})
         left = []
         for segment in self.segments:
-            jobs = tuple(job for job in segment.jobs if job.request_id not in done)
+            jobs = tuple(
+                following
+                for job in segment.jobs
+                if (following := _following(job, segment.pair_id, done, again))
+            )
             if jobs:
                 left.append(msgspec.structs.replace(segment, jobs=jobs))
         return Plan(tuple(left))
+
+
+def _following(
+    job: Job, pair_id: str, done: set[str], again: dict[tuple[str, str], int]
+) -> Job | None:
+    if job.request_id not in done:
+        return job
+    number = again.pop((pair_id, job.item.id), None)
+    return None if number is None else _numbered(pair_id, job.item, number)
+
+
+def _numbered(pair_id: str, item: Item, repeat: int) -> Job:
+    return Job(f"{pair_id}/{item.id}/{repeat}", item, repeat)
+
+
+def next_repeat(job: Job, prompt: Prompt) -> tuple[Job, Prompt]:
+    """The same item once more, with an id and a seed of its own."""
+    following = _numbered(job.request_id.split("/", 1)[0], job.item, job.repeat + 1)
+    sampling = msgspec.structs.replace(prompt.sampling, seed=prompt.sampling.seed + 1)
+    return following, msgspec.structs.replace(
+        prompt, request_id=following.request_id, sampling=sampling
+    )
 
 
 def make_plan(spec: RunSpec, items: tuple[Item, ...]) -> Plan:
@@ -71,7 +103,7 @@ def make_plan(spec: RunSpec, items: tuple[Item, ...]) -> Plan:
     segments = []
     for number, block in enumerate(blocks):
         for pair_id, model in pairs if number % 2 == 0 else reversed(pairs):
-            jobs = tuple(Job(f"{pair_id}/{item.id}/{rep}", item, rep) for item, rep in block)
+            jobs = tuple(_numbered(pair_id, item, rep) for item, rep in block)
             segments.append(Segment(pair_id, model, number, jobs))
     return Plan(_joined(segments))
 

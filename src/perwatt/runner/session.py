@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import random
 import signal
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -19,11 +19,13 @@ import msgspec
 from perwatt.core.clock import anchor_now, now_ns, seconds
 from perwatt.core.errors import EngineError, FileError
 from perwatt.core.protocols import Endpoint, EndpointConfig
-from perwatt.core.records import Phase, PowerSample, Prompt, Reply, Request, Served, Workload
+from perwatt.core.records import Phase, Prompt, Reply, Request, Served, Workload
 from perwatt.core.registry import registry
 from perwatt.core.spec import RunSpec
 from perwatt.runner.events import Listener, Note, Progress, Stage
+from perwatt.runner.fill import Filler
 from perwatt.runner.host import cpu_shares, cpu_snapshot, listeners
+from perwatt.runner.live import LiveWatts
 from perwatt.runner.loadgen import closed_loop
 from perwatt.runner.plan import Job, Plan, Segment, prompt_for
 from perwatt.sensors.pick import Picked
@@ -33,7 +35,10 @@ from perwatt.store.journal import JournalWriter, Power
 from perwatt.store.journal import Session as SessionStart
 from perwatt.store.rundir import RunDir
 
-__all__ = ["Session"]
+__all__ = ["MeasuredSoFar", "Session"]
+
+MeasuredSoFar = Mapping[tuple[str, str], tuple[float, int]]
+"""(pair, item) → seconds in flight and requests, of the sessions before."""
 
 DEAD_AFTER = 8
 """So many failures to reach the server in a row, and it is taken for dead."""
@@ -53,6 +58,7 @@ class Session:
         picked: Picked | None,
         opened: Callable[[Served], None],
         listen: Listener,
+        measured_s: MeasuredSoFar | None = None,
     ) -> None:
         self.spec = spec
         self.workload = workload
@@ -69,7 +75,10 @@ class Session:
         self._failed = 0
         self._unreachable = 0
         self._load_s = 0.0
-        self._recent: deque[PowerSample] = deque(maxlen=4096)
+        self._live = LiveWatts()
+        self._filler: Filler | None = None
+        self._jitter = random.Random(spec.seed)
+        self._measured_s = dict(measured_s or {})
 
     def run(self) -> None:
         """Block until the plan is done. Ctrl-C and SIGTERM raise KeyboardInterrupt, cleaned up."""
@@ -94,6 +103,8 @@ class Session:
         )
         if self.sampler:
             self.sampler.start()
+        if self.spec.per_query:
+            self._filler = Filler(self._tick_s(), self._measured_s)
         ticker = asyncio.create_task(self._tick())
         try:
             if self.spec.idle_s:
@@ -124,7 +135,7 @@ class Session:
                 for warning in served.warnings:
                     self.listen(Note(warning))
                 prompts = [(job, prompt_for(self.spec, self.workload, job)) for job in segment.jobs]
-                hashes = {p.request_id: await _prompt_hash(endpoint, p) for _, p in prompts}
+                hashes = {job.item.id: await _prompt_hash(endpoint, p) for job, p in prompts}
             # Where it is not found, its load is not told from a neighbour's, and nobody is blamed.
             under_test = sorted(with_descendants(pids) - {os.getpid()}) if pids else None
             if self.spec.warmup:
@@ -136,6 +147,10 @@ class Session:
                     await asyncio.sleep(self.spec.idle_s)
             async with self._phase("load", segment.pair_id, under_test) as phase:
                 await self._load(endpoint, served, phase, prompts, hashes, ticker)
+            if self.spec.idle_s:
+                # A device just worked draws more at rest than a cold one: the third baseline.
+                async with self._phase("after_idle", segment.pair_id, under_test):
+                    await asyncio.sleep(self.spec.idle_s)
         finally:
             await endpoint.close()
 
@@ -151,40 +166,47 @@ class Session:
         started_ns = now_ns()
         load_before = self._load_s
         self._drain()
-        self._recent.clear()  # watts shown under load are of the load alone
+        self._live.clear()  # watts shown under load are of the load alone
         pair_id = served.identity.pair_id
 
         def finished(
             job: Job, prompt: Prompt, scheduled_ns: int, in_flight: int, reply: Reply
         ) -> None:
             cancelled = reply.status == "cancelled"
-            self.journal.append(
-                Request(
-                    # A cancelled attempt is kept for its joules; the item itself is asked again.
-                    request_id=f"{job.request_id}#cancelled-{self.number}"
-                    if cancelled
-                    else job.request_id,
-                    item_id=job.item.id,
-                    pair_id=pair_id,
-                    session=self.number,
-                    phase_id=phase.phase_id,
-                    repeat=job.repeat,
-                    scheduled_ns=scheduled_ns,
-                    in_flight=in_flight,
-                    prompt_sha256=hashes.get(job.request_id),
-                    sampling=prompt.sampling,
-                    reply=reply,
-                )
+            request = Request(
+                # A cancelled attempt is kept for its joules; the item itself is asked again.
+                request_id=f"{job.request_id}#cancelled-{self.number}"
+                if cancelled
+                else job.request_id,
+                item_id=job.item.id,
+                pair_id=pair_id,
+                session=self.number,
+                phase_id=phase.phase_id,
+                repeat=job.repeat,
+                scheduled_ns=scheduled_ns,
+                in_flight=in_flight,
+                prompt_sha256=hashes.get(job.item.id),
+                sampling=prompt.sampling,
+                reply=reply,
             )
+            self.journal.append(request)
             if cancelled:
                 return
+            if filler:
+                filler.heard(request)
             self._done += 1
             self._failed += reply.status == "error"
             self._unreachable = self._unreachable + 1 if _unreachable(reply) else 0
             self._load_s = load_before + seconds(started_ns, now_ns())
             self._progress(pair_id)
 
+        filler = self._filler
+
         async def keep_going() -> None:
+            if (
+                filler
+            ):  # at another phase of the tick each time, so that what it misses averages out
+                await asyncio.sleep(self._jitter.uniform(0, filler.tick_s))
             if ticker.done():  # it ends only by an error, such as a full disk
                 await ticker
             if self._unreachable >= DEAD_AFTER:
@@ -193,7 +215,8 @@ class Session:
                 raise EngineError(msg, f"Then go on with: perwatt resume {self.run_dir.path}")
 
         try:
-            await closed_loop(endpoint, prompts, self.spec.in_flight, finished, keep_going)
+            jobs = filler.feed(pair_id, prompts) if filler else prompts
+            await closed_loop(endpoint, jobs, self.spec.in_flight, finished, keep_going)
         except BaseExceptionGroup as group:
             # Every place in flight reports the same trouble: one error is enough for a person.
             raise _first(group) from None
@@ -260,6 +283,11 @@ class Session:
         )
         return endpoint
 
+    def _tick_s(self) -> float:
+        """The slowest tick seen at the start; the sampling period where none was."""
+        timings = self.sampler.timings if self.sampler else ()
+        return max((t.tick_s for t in timings if t.tick_s), default=1 / self.spec.sample_hz)
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(0.5)
@@ -274,43 +302,24 @@ class Session:
             return
         samples = self.sampler.drain()
         if samples:
-            self._recent.extend(samples)
+            self._live.take(samples)
             self.journal.append(Power(session=self.number, samples=tuple(samples)))
 
     def _progress(self, pair_id: str) -> None:
         rate = self._done / self._load_s if self._load_s > 0 else None
-        left = self.plan.total - self._done
+        total = self.plan.total + (self._filler.added if self._filler else 0)
+        left = total - self._done
         self.listen(
             Progress(
                 pair_id=pair_id,
                 done=self._done,
-                total=self.plan.total,
+                total=total,
                 failed=self._failed,
-                power_w=self._power_w(),
+                power_w=self._live.power_w(self.picked.counted) if self.picked else None,
                 rate_per_s=rate,
                 eta_s=left / rate if rate else None,
             )
         )
-
-    def _power_w(self) -> float | None:
-        """Watts of the boundary over the last second or so of samples; None while unknown."""
-        if not self.picked:
-            return None
-        total = 0.0
-        names = [d.name for d in self.picked.domains if d.boundary == self.picked.boundary]
-        newest = self._recent[-1].t_ns if self._recent else 0
-        for name in names:
-            near = [s for s in self._recent if s.domain == name and newest - s.t_ns < 1_500_000_000]
-            counted = [(s.t_ns, s.counter_j) for s in near if s.counter_j is not None]
-            if len(counted) >= 2 and counted[-1][0] > counted[0][0]:
-                joules = counted[-1][1] - counted[0][1]
-                total += joules / seconds(counted[0][0], counted[-1][0])
-            else:
-                gauges = [s.power_w for s in near if s.power_w is not None]
-                if not gauges:
-                    return None
-                total += sum(gauges) / len(gauges)
-        return total if names else None
 
 
 async def _prompt_hash(endpoint: Endpoint, prompt: Prompt) -> str | None:

@@ -27,10 +27,11 @@ from perwatt.endpoints.models import check_model
 from perwatt.runner.energy import find_energy
 from perwatt.runner.environment import fingerprint
 from perwatt.runner.events import EnergyFound, Listener, Stage
+from perwatt.runner.fill import is_filled, measured_s
 from perwatt.runner.finish import finish
 from perwatt.runner.plan import Plan, make_plan, pair_ids
 from perwatt.runner.score import check_scorers
-from perwatt.runner.session import Session
+from perwatt.runner.session import MeasuredSoFar, Session
 from perwatt.sensors.pick import Picked
 from perwatt.store.journal import JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
@@ -107,9 +108,15 @@ def resume(directory: Path, listen: Listener) -> None:
             raise RunDirError(msg, "Bring the old items back, or start a new run.")
         items = sample(workload, spec.limit, spec.seed).items
         journal = read_journal(run_dir.journal)
-        plan = make_plan(spec, items).without(journal.done)
+        so_far = measured_s(journal.requests) if spec.per_query else {}
+        again = {
+            key: times
+            for key, (seconds_in_flight, times) in so_far.items()
+            if not is_filled(seconds_in_flight, times, tick_s=0.0)
+        }
+        plan = make_plan(spec, items).without(journal.done, again)
         number = max((s.session for s in journal.sessions), default=0) + 1
-        _sit(spec, workload, plan, run_dir, number, find_energy(spec), listen)
+        _sit(spec, workload, plan, run_dir, number, find_energy(spec), listen, so_far)
     finally:
         run_dir.close()
 
@@ -134,6 +141,7 @@ def _sit(
     number: int,
     energy: tuple[Picked | None, str],
     listen: Listener,
+    so_far: MeasuredSoFar | None = None,
 ) -> None:
     """One session and what follows it. Says in run.json how it ended, whichever way it did."""
     picked, line = energy
@@ -157,10 +165,12 @@ def _sit(
         listen(EnergyFound(line))
         with JournalWriter(run_dir.journal) as journal:
             session = Session(
-                spec, workload, plan, run_dir, journal, number, picked, opened, listen
+                spec, workload, plan, run_dir, journal, number, picked, opened, listen, so_far
             )
             if plan.segments:
                 session.run()
+                if session.sampler:
+                    run["energy"]["timings"] = msgspec.to_builtins(session.sampler.timings)
             finish(run_dir, run, workload, journal, listen)
     except KeyboardInterrupt:
         run_dir.write_run({**run, "status": "interrupted"})
@@ -217,6 +227,7 @@ def _energy_record(picked: Picked | None, line: str, before: Mapping[str, Any]) 
             "boundary": picked.boundary,
             "grade": picked.grade,
             "domains": msgspec.to_builtins(picked.domains),
+            "tried": msgspec.to_builtins(picked.tried),
         }
     if before and (before["grade"], before["boundary"]) != (record["grade"], record["boundary"]):
         msg = (

@@ -59,6 +59,15 @@ def _energy(seen: Evidence) -> Iterable[Verdict]:
             "pairs of this run with each other, and nothing else with them.",
             mend="Run where a counter can be read; `perwatt doctor` says what this machine lacks.",
         )
+    for tried in seen.energy.get("tried", ()):
+        if tried.get("asked") and not tried["ok"]:
+            yield Verdict(
+                code="sensor-unused",
+                severity="warning",
+                sentence=f"The sensor {tried['name']} was asked for and could not be used: "
+                f"{tried['reason']}",
+                mend=tried.get("mend"),
+            )
     for pair_id, ledger in seen.ledgers.items():
         label = seen.pairs[pair_id].label
         if ledger.device_j > 0 and ledger.unattributed_j > GAP_SHARE * ledger.device_j:
