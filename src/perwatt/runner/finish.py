@@ -13,7 +13,8 @@ from perwatt.runner.events import Listener, Stage
 from perwatt.runner.rows import EnergyShare, columns, power_rows, request_row, score_row
 from perwatt.runner.score import score_all
 from perwatt.runner.shares import share_out
-from perwatt.runner.verdicts import Evidence, find_verdicts
+from perwatt.runner.traps import flagged, traps_of, verdicts_from
+from perwatt.runner.verdicts import Evidence, by_gravity, find_verdicts
 from perwatt.store.journal import Journal, JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
 from perwatt.store.tables import write_tables
@@ -41,6 +42,8 @@ def finish(
     score_all(journal.requests, items, set(scores), keep)
     listen(Stage("Sharing out the joules and writing the tables"))
     shares, ledgers = _energy(run, journal)
+    traps = traps_of(journal, run["energy"])
+    shares = flagged(shares, traps, journal.requests)
     domains = {d["name"]: msgspec.convert(d, Domain) for d in run["energy"]["domains"]}
     write_tables(
         run_dir.path,
@@ -60,7 +63,11 @@ def finish(
     run["ledgers"] = msgspec.to_builtins(ledgers)
     run["phases"] = msgspec.to_builtins(journal.phases)
     run["sessions"] = len(journal.sessions)
-    run["verdicts"] = msgspec.to_builtins(find_verdicts(_evidence(run, journal, shares, ledgers)))
+    evidence = _evidence(run, journal, shares, ledgers)
+    run["verdicts"] = msgspec.to_builtins(
+        by_gravity([*find_verdicts(evidence), *verdicts_from(traps, run["energy"]["grade"])])
+    )
+    run["traps"] = msgspec.to_builtins(traps)
     run["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
     run["status"] = "complete"
     run_dir.write_run(run)

@@ -220,7 +220,13 @@ def _described(workload: Workload, asked: int) -> dict[str, Any]:
 def _energy_record(picked: Picked | None, line: str, before: Mapping[str, Any]) -> dict[str, Any]:
     """run.json's `energy`. A resumed run must go on being measured as it began."""
     if picked is None:
-        record: dict[str, Any] = {"line": line, "boundary": None, "grade": None, "domains": []}
+        record: dict[str, Any] = {
+            "line": line,
+            "boundary": None,
+            "grade": None,
+            "domains": [],
+            "tried": [],
+        }
     else:
         record = {
             "line": line,

@@ -11,7 +11,7 @@ from perwatt.core.clock import seconds
 from perwatt.core.records import PairIdentity, Phase, Request, Verdict
 from perwatt.core.summary import EnergyLedger
 
-__all__ = ["Evidence", "find_verdicts"]
+__all__ = ["Evidence", "by_gravity", "find_verdicts"]
 
 
 BUSY_SHARE, BUSY_INVALID = 0.05, 0.25
@@ -38,14 +38,13 @@ class Evidence(msgspec.Struct, frozen=True):
 
 def find_verdicts(seen: Evidence) -> list[Verdict]:
     """All that apply, gravest first."""
-    found = [
-        *_energy(seen),
-        *_host(seen),
-        *_requests(seen),
-        *_pairs(seen),
-    ]
+    return by_gravity([*_energy(seen), *_host(seen), *_requests(seen), *_pairs(seen)])
+
+
+def by_gravity(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Invalid first, then warnings, then notes; otherwise as they came."""
     order = {"invalid": 0, "warning": 1, "note": 2}
-    return sorted(found, key=lambda verdict: order[verdict.severity])
+    return sorted(verdicts, key=lambda verdict: order[verdict.severity])
 
 
 def _energy(seen: Evidence) -> Iterable[Verdict]:
