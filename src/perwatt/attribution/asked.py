@@ -12,6 +12,8 @@ __all__ = ["asked_of", "prefill_begins"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+LEAST_PROMPTS, MOST_PROMPTS = 5, 400
+
 
 def asked_of(
     start_ns: ArrayLike,
@@ -54,22 +56,40 @@ def asked_of(
 def prefill_begins(start_ns: Ints, first_chunk_ns: Ints, new_tokens: Floats) -> Ints:
     """When each prompt began to be worked on, where the server does not say: (r,) of (r,) arrays.
 
-    A client sees waiting as prefill. Servers take prompts in turn, so a prompt is taken to begin
-    when the one before it was answered, unless that leaves it less time than the fastest of the
-    prompts that met nobody would need (a batch prefilled together is answered together).
+    A client sees waiting as prefill: for the prompt before, for the others' step to end, for the
+    network. What grows with the prompt is work: the slope of time to first chunk over tokens, among
+    prompts that met no other. A prompt began so long before its first chunk; or, where the one
+    before it was answered at about that time, just then.
     """
     order = np.lexsort((start_ns, first_chunk_ns))
-    start, first = start_ns[order], first_chunk_ns[order]
-    before = np.concatenate((first[:1] * 0 + np.iinfo(np.int64).min, first[:-1]))
-    waited = before > start
-    begun = np.where(waited, before, start)
-    seconds = (first - start) / 1e9
-    alone = ~waited & (seconds > 0) & (new_tokens[order] > 0)
-    if alone.any():
-        fastest = float(np.quantile(new_tokens[order][alone] / seconds[alone], 0.9))
-        needed_ns = np.nan_to_num(new_tokens[order]) / fastest * 1e9
-        begun = np.minimum(begun, first - needed_ns.astype(np.int64))
-    begun = np.maximum(begun, start)
+    start, first, tokens = start_ns[order], first_chunk_ns[order], np.nan_to_num(new_tokens[order])
+    before = np.concatenate((start[:1], first[:-1]))
+    slope_ns = _ns_per_token(
+        (first - np.maximum(start, before)).astype(np.float64), tokens, start >= before
+    )
+    if slope_ns is None:
+        return np.asarray(start_ns)
+    needed = slope_ns * tokens
+    gap = first - before
+    in_turn = (before > start) & (gap > 0.5 * needed) & (gap < 1.5 * needed)
+    begun = np.where(in_turn, before, first - needed.astype(np.int64))
     result = np.empty_like(begun)
-    result[order] = begun
+    result[order] = np.maximum(begun, start)
     return result
+
+
+def _ns_per_token(taken_ns: Floats, tokens: Floats, alone: NDArray[np.bool_]) -> float | None:
+    """Theil–Sen slope (Sen 1968) over prompts that waited for no other; over all if those are few.
+
+    None where prompts are too much alike, or too few, to tell.
+    """
+    use = alone & (tokens > 0)
+    if use.sum() < LEAST_PROMPTS:
+        use = tokens > 0
+    taken, n = taken_ns[use][:MOST_PROMPTS], tokens[use][:MOST_PROMPTS]
+    i, j = np.triu_indices(len(n), 1)
+    apart = np.abs(n[i] - n[j]) > 0.25 * float(n.max(initial=0.0))
+    if apart.sum() < LEAST_PROMPTS:
+        return None
+    slope = float(np.median((taken[i] - taken[j])[apart] / (n[i] - n[j])[apart]))
+    return slope if slope > 0 else None
