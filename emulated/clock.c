@@ -1,10 +1,11 @@
 /* LD_PRELOAD: a virtual CLOCK_MONOTONIC for one process and its children, set by clock.py.
  *
- * $EMULATED_CLOCK names a file of two words, the time and the step, shared by all that map it.
- * Reading CLOCK_MONOTONIC gives the time and then moves it on by the step, so that what a program
- * does between two readings takes time. A sleep moves it on by its length and returns at once. A
- * wait with a time limit (a lock, poll, epoll) waits as long really, and when nothing came moves it
- * on by that much. Every other clock is real, CLOCK_MONOTONIC_RAW and CPU time among them.
+ * $EMULATED_CLOCK names a file of three words, shared by all that map it: the time, the step, and
+ * how far the wall clock is ahead. Reading CLOCK_MONOTONIC or CLOCK_REALTIME gives the time and then
+ * moves it on by the step, so that what a program does between two readings takes time. A sleep
+ * moves it on by its length and returns at once. A wait with a time limit (a lock, poll, epoll)
+ * waits as long really, and when nothing came moves it on by that much. Every other clock is real,
+ * CLOCK_MONOTONIC_RAW and CPU time among them, and so are the dates of files.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef struct { int64_t now_ns, step_ns; } Shared;
+typedef struct { int64_t now_ns, step_ns, wall_ahead_ns; } Shared;
 static Shared *shared;
 
 static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
@@ -41,8 +42,14 @@ __attribute__((constructor)) static void start(void) {
   shared = at;
 }
 
+static int is_wall(clockid_t clock) {
+  return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
+}
 static int is_virtual(clockid_t clock) {
-  return shared && (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE);
+  return shared && (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE || is_wall(clock));
+}
+static int64_t ahead(clockid_t clock) {
+  return is_wall(clock) ? __atomic_load_n(&shared->wall_ahead_ns, __ATOMIC_SEQ_CST) : 0;
 }
 static int64_t ns_of(const struct timespec *t) { return t->tv_sec * 1000000000LL + t->tv_nsec; }
 static struct timespec timespec_of(int64_t ns) {
@@ -60,6 +67,9 @@ int64_t emulated_clock_now(void) { return shared ? now() : -1; }
 void emulated_clock_set(int64_t t_ns) {
   if (shared) __atomic_store_n(&shared->now_ns, t_ns, __ATOMIC_SEQ_CST);
 }
+void emulated_clock_step_wall(int64_t ns) {
+  if (shared) __atomic_fetch_add(&shared->wall_ahead_ns, ns, __ATOMIC_SEQ_CST);
+}
 void emulated_clock_step(int64_t ns) {
   if (shared) __atomic_store_n(&shared->step_ns, ns, __ATOMIC_SEQ_CST);
 }
@@ -71,7 +81,8 @@ void emulated_clock_spend(int64_t ns) {
 int clock_gettime(clockid_t clock, struct timespec *t) {
   if (is_virtual(clock)) {
     int64_t step = __atomic_load_n(&shared->step_ns, __ATOMIC_RELAXED);
-    *t = timespec_of(__atomic_fetch_add(&shared->now_ns, step, __ATOMIC_SEQ_CST));
+    int64_t t_ns = __atomic_fetch_add(&shared->now_ns, step, __ATOMIC_SEQ_CST);
+    *t = timespec_of(t_ns + ahead(clock));
     return 0;
   }
   static int (*next)(clockid_t, struct timespec *);
@@ -81,7 +92,7 @@ int clock_gettime(clockid_t clock, struct timespec *t) {
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *t, struct timespec *left) {
   if (is_virtual(clock)) {
-    forward_to(flags & TIMER_ABSTIME ? ns_of(t) : now() + ns_of(t));
+    forward_to(flags & TIMER_ABSTIME ? ns_of(t) - ahead(clock) : now() + ns_of(t));
     return 0;
   }
   static int (*next)(clockid_t, int, const struct timespec *, struct timespec *);
@@ -102,22 +113,22 @@ int usleep(useconds_t us) {
   return nanosleep(&t, NULL);
 }
 
-/* A virtual deadline as the real one that is as far away. */
-static struct timespec real_deadline(const struct timespec *deadline) {
+/* A virtual deadline as the real one of the same clock that is as far away. */
+static struct timespec real_deadline(clockid_t clock, const struct timespec *deadline) {
   static int (*next)(clockid_t, struct timespec *);
   if (!next) next = real("clock_gettime");
   struct timespec t;
-  next(CLOCK_MONOTONIC, &t);
-  int64_t left = ns_of(deadline) - now();
+  next(clock, &t);
+  int64_t left = ns_of(deadline) - ahead(clock) - now();
   return timespec_of(ns_of(&t) + (left > 0 ? left : 0));
 }
 int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *deadline) {
   static int (*next)(sem_t *, clockid_t, const struct timespec *);
   if (!next) next = real("sem_clockwait");
   if (!is_virtual(clock)) return next(sem, clock, deadline);
-  struct timespec until = real_deadline(deadline);
+  struct timespec until = real_deadline(clock, deadline);
   int failed = next(sem, clock, &until);
-  if (failed && errno == ETIMEDOUT) forward_to(ns_of(deadline));
+  if (failed && errno == ETIMEDOUT) forward_to(ns_of(deadline) - ahead(clock));
   return failed;
 }
 int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
@@ -125,25 +136,23 @@ int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid
   static int (*next)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
   if (!next) next = real("pthread_cond_clockwait");
   if (!is_virtual(clock)) return next(cond, mutex, clock, deadline);
-  struct timespec until = real_deadline(deadline);
+  struct timespec until = real_deadline(clock, deadline);
   int error = next(cond, mutex, clock, &until);
-  if (error == ETIMEDOUT) forward_to(ns_of(deadline));
+  if (error == ETIMEDOUT) forward_to(ns_of(deadline) - ahead(clock));
   return error;
 }
-/* With the clock of the condition's attributes, which cannot be asked for: CPython's are monotonic.
- * A deadline within a day of virtual time is taken for one. */
+/* Of the clock in the condition's attributes, which cannot be asked for: of the two, the one that
+ * the deadline is nearer to. */
 int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
                            const struct timespec *deadline) {
   static int (*next)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
   if (!next) next = real("pthread_cond_timedwait");
-  struct timespec wall;
-  int64_t day = 86400LL * 1000000000LL;
   if (!shared) return next(cond, mutex, deadline);
-  clock_gettime(CLOCK_REALTIME, &wall);
-  if (llabs(ns_of(deadline) - ns_of(&wall)) < day) return next(cond, mutex, deadline);
-  struct timespec until = real_deadline(deadline);
+  int64_t left = ns_of(deadline) - now(), wall_left = left - ahead(CLOCK_REALTIME);
+  clockid_t clock = llabs(wall_left) < llabs(left) ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+  struct timespec until = real_deadline(clock, deadline);
   int error = next(cond, mutex, &until);
-  if (error == ETIMEDOUT) forward_to(ns_of(deadline));
+  if (error == ETIMEDOUT) forward_to(ns_of(deadline) - ahead(clock));
   return error;
 }
 int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms) {

@@ -8,7 +8,7 @@
             sampler.read_now()
 
 or from outside: `run_virtual([sys.executable, "script.py"])`. clock.c says what is virtual: reading
-the monotonic clock and sleeping. Wall time, CPU time and everything else stay real.
+the clock and sleeping. The wall clock goes along with it; CPU time and everything else are real.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def environment(path: Path, *, start_ns: int = 0, step_ns: int = STEP_NS) -> dic
 
     Processes started with the same `path` share the clock.
     """
-    path.write_bytes(struct.pack("=2q", start_ns, step_ns))
+    path.write_bytes(struct.pack("=3q", start_ns, step_ns, time.time_ns() - start_ns))
     loaded = [str(library()), *filter(None, [os.environ.get("LD_PRELOAD")])]
     return {VARIABLE: str(path), "LD_PRELOAD": ":".join(loaded)}
 
@@ -91,6 +92,7 @@ class _Virtual:
         self._set = self._called("emulated_clock_set")
         self._spend = self._called("emulated_clock_spend")
         self._step = self._called("emulated_clock_step")
+        self._step_wall = self._called("emulated_clock_step_wall")
         self.active = bool(self._shim.emulated_clock_active())
 
     def now_ns(self) -> int:
@@ -111,6 +113,11 @@ class _Virtual:
         """Let each reading of the clock move it on by `ns`."""
         self._must()
         self._step(ns)
+
+    def step_wall(self, ns: int) -> None:
+        """Put the wall clock forward by `ns` (back, below 0), as a clock that is set does."""
+        self._must()
+        self._step_wall(ns)
 
     def _called(self, name: str) -> Any:
         function = getattr(self._shim, name)

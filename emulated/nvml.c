@@ -202,6 +202,12 @@ int nvmlDeviceGetHandleByUUID(const char *uuid, Device *device) {
     if (!strcmp(gpu_at(i)->uuid, uuid)) { *device = (Device)&whole[i]; return OK; }
   return error ? error : NOT_FOUND;
 }
+/* "0000:03:00.0": the third GPU is on bus 3. */
+int nvmlDeviceGetHandleByPciBusId_v2(const char *text, Device *device) {
+  unsigned domain, bus;
+  if (sscanf(text, "%x:%x:", &domain, &bus) != 2 || !bus) return INVALID;
+  return nvmlDeviceGetHandleByIndex_v2(bus - 1, device) ? NOT_FOUND : OK;
+}
 int nvmlDeviceGetIndex(Device device, unsigned *index) { *index = device->gpu; return OK; }
 int nvmlDeviceGetName(Device device, char *text, unsigned length) {
   LOOK(device);

@@ -1,12 +1,14 @@
 """NVIDIA GPUs through NVML (`nvidia-ml-py`): the energy counter, with power and state beside it.
 
 `nvmlDeviceGetTotalEnergyConsumption` counts millijoules since the driver was loaded (Volta and
-newer); GPUs without it give `nvmlDeviceGetPowerUsage`, a gauge that newer parts average over 1 s.
+newer). A GPU without it, or whose counter stands still while it draws power, is read as a gauge:
+its instant power field, or where that is missing `nvmlDeviceGetPowerUsage`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,171 +17,163 @@ import msgspec
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import SensorUnavailableError
 from perwatt.core.records import Domain, Reading
+from perwatt.sensors.nvml_device import NvmlDevice, found
+from perwatt.sensors.nvml_driver import opened, within
 from perwatt.sensors.process_tree import with_descendants
 
 __all__ = ["NvmlSensor"]
 
-GAIN = (0.95, 1.05)
-"""NVML documents ±5%, for the power of Fermi and Kepler alone; it is taken over for want of any
-figure for the counters of newer parts."""
-GAUGE_GAIN = (0.7, 1.3)
-"""A judgement: gauges averaged over 1 s, or that look a quarter of the time (arXiv 2312.02741),
-miss what is shorter."""
+Metered = tuple[NvmlDevice, Domain]
+
+PATIENCE_S = 30.0
+"""Without persistence mode the driver takes 1 to 3 s to wake each GPU, and there may be 8."""
+STILL_S = 1.0
+"""No counter is known to tick slower than 0.1 s; one that stands still ten times as long, while its
+GPU draws power, does not count."""
 
 
 class NvmlSensor:
-    """Domains `gpu0`, `gpu1` …, by NVML's index. `pids`: only GPUs that host these processes."""
+    """Domains `gpu0`, `gpu1` …, by NVML's index.
 
-    def __init__(self, pids: Sequence[int] = ()) -> None:
-        self._pids = tuple(pids)
+    `address`: indices or UUIDs (their beginnings will do), as in `0,2`: only these GPUs. Else all,
+    or those that host the processes given to `select`.
+    """
+
+    def __init__(self, address: str | None = None, patience_s: float = PATIENCE_S) -> None:
+        self._address = address
+        self._patience_s = patience_s
         self._nvml: Any = None
-        self._all: dict[str, tuple[Any, Domain]] = {}
-        self._read: dict[str, tuple[Any, Domain]] = {}
+        self._all: list[Metered] = []
+        self._named: list[Metered] = []
+        self._read: list[Metered] = []
 
     def probe(self) -> Sequence[Domain]:
-        """Every GPU whose energy or power can be read, or those of `pids`.
+        """Every GPU whose energy or power can be read, or those of the address.
 
-        Raises SensorUnavailableError: no library, no driver, no GPU, or none that tells its power.
+        Raises SensorUnavailableError: no library, no driver, one that hangs, no GPU, none that
+        tells its power, none of the address.
         """
         if self._nvml is None:
-            self._nvml = _started()
-            self._all = self._found()
+            self._nvml, self._all = within(self._patience_s, _opened_and_found)
         if not self._all:
-            msg = "No NVIDIA GPU here tells its energy or power."
             self.close()
+            msg = "No NVIDIA GPU here tells its energy or power."
             raise SensorUnavailableError(msg, "See `nvidia-smi -q -d POWER` for what it offers.")
-        return self.select(self._pids)
+        try:
+            self._named = _addressed(self._all, self._address)
+        except SensorUnavailableError:
+            self.close()
+            raise
+        self._read = self._named
+        return [domain for _, domain in self._read]
 
     def select(self, pids: Sequence[int]) -> Sequence[Domain]:
         """Keep to the GPUs that host these processes or their children; call after `probe`.
 
         Without pids, or where the driver lists none of them (as in a container, whose process ids
         are not the host's), all are kept, and each domain's note says that the others are in it.
+        GPUs of an address are kept whatever runs on them.
+
+        Raises SensorUnavailableError where the processes are on a MIG slice beside others that are
+        in use: NVML counts the joules of the whole GPU only.
         """
-        self._pids = tuple(pids)
-        kept = self._all
-        if pids and len(self._all) > 1:
+        kept = self._named
+        if pids and kept:
             wanted = with_descendants(pids)
-            hosts = {n: g for n, g in self._all.items() if wanted & self._processes(g[0])}
-            unmatched = "; which GPU the engine uses could not be told: all are counted"
-            kept = hosts or {n: (h, _noted(d, unmatched)) for n, (h, d) in self._all.items()}
+            placed = [(metered, metered[0].placed()) for metered in self._all]
+            hosts = [m for m, on in placed if wanted & {pid for pid, _ in on}]
+            for (device, _), on in placed:
+                _no_neighbour_slices(device, on, wanted)
+            kept = _kept(kept, hosts, self._address is not None, len(self._all))
         self._read = kept  # at once, since a sampler may be reading
-        return [domain for _, domain in self._read.values()]
+        return [domain for _, domain in kept]
 
     def read(self) -> Sequence[Reading]:
-        return [self._reading(handle, domain) for handle, domain in self._read.values()]
+        return [device.read(domain) for device, domain in self._read]
 
     def close(self) -> None:
         if self._nvml is not None:
             with suppress(self._nvml.NVMLError):
                 self._nvml.nvmlShutdown()
-            self._nvml, self._all, self._read = None, {}, {}
+            self._nvml, self._all, self._named, self._read = None, [], [], []
 
-    def _found(self) -> dict[str, tuple[Any, Domain]]:
-        nvml = self._nvml
-        found = {}
-        for index in range(nvml.nvmlDeviceGetCount()):
-            with suppress(nvml.NVMLError):
-                handle = nvml.nvmlDeviceGetHandleByIndex(index)
-                domain = self._domain(index, handle)
-                if domain is not None:
-                    found[domain.name] = (handle, domain)
-        return found
 
-    def _domain(self, index: int, handle: Any) -> Domain | None:
-        nvml = self._nvml
-        counter = self._ask(nvml.nvmlDeviceGetTotalEnergyConsumption, handle) is not None
-        if not counter and self._ask(nvml.nvmlDeviceGetPowerUsage, handle) is None:
-            return None
-        name = self._ask(nvml.nvmlDeviceGetName, handle) or "NVIDIA GPU"
-        limit_mw = self._ask(nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
-        gain = GAIN if counter else GAUGE_GAIN
-        note = "the board with its memory; not the host"
-        if "GH200" in name or "GB200" in name:
-            note = "the whole module: CPU, GPU and memory"
-        mode = self._ask(nvml.nvmlDeviceGetMigMode, handle)
-        if mode and mode[0]:
-            note += "; MIG is on, and every slice's work is in it"
-        return Domain(
-            name=f"gpu{index}",
-            kind="counter" if counter else "gauge",
-            boundary="accelerator",
-            source="nvml",
-            grade="B" if counter else "C",
-            device=name,
-            max_power_w=limit_mw / 1e3 if limit_mw else None,
-            gain_low=gain[0],
-            gain_high=gain[1],
-            note=note,
+def _opened_and_found() -> tuple[Any, list[Metered]]:
+    nvml = opened()
+    devices = found(nvml)
+    still = _standing_still(devices)
+    return nvml, [(device, device.domain(still.get(device.index))) for device in devices]
+
+
+def _standing_still(devices: Sequence[NvmlDevice]) -> dict[int, str]:
+    """What to say of each GPU, by index, whose counter does not move while it draws power."""
+    first = {device.index: device.energy_j() for device in devices}
+    waiting = [d for d in devices if first[d.index] is not None and d.power().instant_w]
+    end_ns = now_ns() + round(STILL_S * 1e9)
+    while waiting := [d for d in waiting if d.energy_j() == first[d.index]]:
+        if now_ns() >= end_ns:
+            break
+        time.sleep(0.005)
+    said = {}
+    for device in waiting:
+        power_w = device.power().instant_w
+        if power_w:
+            said[device.index] = (
+                f"its energy counter stood still at {first[device.index]:g} J for {STILL_S:g} s "
+                f"while it drew {power_w:.0f} W, so its power is read instead"
+            )
+    return said
+
+
+def _addressed(all_: list[Metered], address: str | None) -> list[Metered]:
+    if address is None:
+        return all_
+    chosen: dict[int, Metered] = {}
+    for part in (text.strip() for text in address.split(",")):
+        if part.startswith("MIG-"):
+            msg = f"nvml:{address} names the MIG slice {part}, whose joules NVML does not count."
+            raise SensorUnavailableError(msg, "Name its GPU, and leave its other slices idle.")
+        same = [m for m in all_ if part == str(m[0].index)] or [
+            m for m in all_ if part and not part.isdigit() and m[0].uuid.startswith(part)
+        ]
+        if len(same) != 1:
+            here = ", ".join(f"{d.index} ({d.product}, {d.uuid})" for d, _ in all_)
+            what = "more than one NVIDIA GPU" if same else "no NVIDIA GPU that can be read here"
+            msg = f"nvml:{address}: {part!r} is {what}."
+            raise SensorUnavailableError(msg, f"There are: {here}.")
+        chosen[same[0][0].index] = same[0]
+    return list(chosen.values())
+
+
+def _kept(named: list[Metered], hosts: list[Metered], asked: bool, gpus: int) -> list[Metered]:
+    """Of `named`, what is read when the processes are on `hosts`."""
+    if gpus == 1:
+        return named
+    if not hosts:
+        unmatched = "which GPU the engine uses could not be told: all are counted"
+        return named if asked else _noted(named, unmatched)
+    if not asked:
+        return hosts
+    elsewhere = [m for m in named if m not in hosts]
+    noted = {m[0].index: m for m in _noted(elsewhere, "no process under test is on it")}
+    return [noted.get(m[0].index, m) for m in named]
+
+
+def _no_neighbour_slices(
+    device: NvmlDevice, placed: Iterable[tuple[int, int | None]], wanted: set[int]
+) -> None:
+    own = {instance for pid, instance in placed if pid in wanted}
+    others = {instance for _, instance in placed} - own
+    if device.mig and own and others:
+        msg = (
+            f"gpu{device.index} is split by MIG and {len(others)} more of its slices are in use: "
+            "NVML counts the joules of the whole GPU, so those of one slice cannot be told."
         )
-
-    def _reading(self, handle: Any, domain: Domain) -> Reading:
-        nvml = self._nvml
-        counter = domain.kind == "counter"
-        energy_mj: int | None = None
-        before = now_ns()
-        try:
-            # The counter alone between the marks: what follows would blur its time.
-            if counter:
-                energy_mj = nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-            else:
-                power_mw = nvml.nvmlDeviceGetPowerUsage(handle)
-        except nvml.NVMLError as error:
-            return Reading(domain=domain.name, t_ns=now_ns(), error=str(error))
-        t_ns = (before + now_ns()) // 2
-        if counter:
-            power_mw = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
-        utilization = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
-        memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
-        return Reading(
-            domain=domain.name,
-            t_ns=t_ns,
-            counter_j=None if energy_mj is None else energy_mj / 1e3,
-            power_w=None if power_mw is None else power_mw / 1e3,
-            utilization=None if utilization is None else utilization.gpu / 100,
-            memory_bytes=None if memory is None else int(memory.used),
-            temperature_c=self._ask(nvml.nvmlDeviceGetTemperature, handle, 0),
-            clock_mhz=self._ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
-        )
-
-    def _processes(self, handle: Any) -> set[int]:
-        nvml = self._nvml
-        asks = (
-            nvml.nvmlDeviceGetComputeRunningProcesses,
-            nvml.nvmlDeviceGetGraphicsRunningProcesses,
-        )
-        return {int(process.pid) for ask in asks for process in self._ask(ask, handle) or ()}
-
-    def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """None where this GPU or driver does not offer it."""
-        try:
-            return function(*arguments)
-        except (self._nvml.NVMLError, self._nvml.NVMLLibraryMismatchError):
-            return None
+        raise SensorUnavailableError(msg, "Stop what runs on its other slices, or use a whole GPU.")
 
 
-def _started() -> Any:
-    try:
-        import pynvml
-    except ImportError:
-        msg = "NVIDIA GPUs cannot be read: the package nvidia-ml-py is not installed."
-        raise SensorUnavailableError(msg, "Run: pip install 'perwatt[nvidia]'") from None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-            msg = "No NVIDIA driver here: libnvidia-ml.so.1 is absent."
-            mend = "Install the driver; in a container, start it with --gpus all."
-        else:
-            msg = f"The NVIDIA driver does not answer: {error}."
-            mend = "See that `nvidia-smi` works."
-        raise SensorUnavailableError(msg, mend) from None
-    if pynvml.nvmlDeviceGetCount() == 0:
-        pynvml.nvmlShutdown()
-        msg = "The NVIDIA driver is here, but no GPU."
-        raise SensorUnavailableError(msg, "In a container, start it with --gpus all.")
-    return pynvml
-
-
-def _noted(domain: Domain, more: str) -> Domain:
-    return msgspec.structs.replace(domain, note=f"{domain.note or ''}{more}")
+def _noted(metered: Sequence[Metered], more: str) -> list[Metered]:
+    return [
+        (device, msgspec.structs.replace(domain, note=f"{domain.note or ''}; {more}"))
+        for device, domain in metered
+    ]
