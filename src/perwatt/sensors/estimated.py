@@ -13,7 +13,6 @@ of the curve's wide range; the address `estimated:uncalibrated` leaves it out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -25,14 +24,11 @@ from perwatt.sensors.cpu_parts import identify
 from perwatt.sensors.estimated_cpu import CpuEstimate
 from perwatt.sensors.estimated_gpus import AcceleratorEstimate, apple_soc, visible
 from perwatt.sensors.estimated_line import Line
-from perwatt.sensors.host_profile import HostProfile, identity, load, path_for
+from perwatt.sensors.host_profile import HostProfile, identity, load, path_for, roots
 from perwatt.sensors.memory_parts import MEMORY, installed_bytes
 
 __all__ = ["EstimatedSensor"]
 
-PROC_VARIABLE = "PERWATT_PROC_ROOT"
-SYS_VARIABLE = "PERWATT_SYS_ROOT"
-"""Where /proc and /sys are, for emulation."""
 PARTS = ("cpu", "dram", "gpu")
 UNCALIBRATED = "uncalibrated"
 
@@ -55,8 +51,7 @@ class EstimatedSensor:
                 raise UnknownNameError("part of the estimate", word, (*PARTS, UNCALIBRATED))
         self._calibrated = UNCALIBRATED not in words
         self._asked = [word for word in words if word != UNCALIBRATED]
-        self._proc = proc or Path(os.environ.get(PROC_VARIABLE) or "/proc")
-        self._sys = sysfs or Path(os.environ.get(SYS_VARIABLE) or "/sys")
+        self._proc, self._sys = proc or roots()[0], sysfs or roots()[1]
         self._parts: list[_Part] = []
 
     def probe(self) -> Sequence[Domain]:
@@ -98,7 +93,7 @@ class EstimatedSensor:
                 return [AcceleratorEstimate(soc, soc.part, "soc")]
         if not self._calibrated:
             return [CpuEstimate(self._proc)]
-        host = identity(proc=self._proc, sysfs=self._sys)
+        host = identity(self._proc, self._sys)
         try:
             profile = load(path_for(host), host)
         except FileError as error:  # the guess goes on without it, and says so

@@ -19,9 +19,21 @@ from perwatt.core.errors import FileError, SpecError
 from perwatt.core.records import Boundary
 from perwatt.sensors.calibrate import Fit, Stretch, predict
 
-__all__ = ["HostId", "HostProfile", "Meter", "identity", "load", "path_for", "save", "wall_from"]
+__all__ = [
+    "HostId",
+    "HostProfile",
+    "Meter",
+    "identity",
+    "load",
+    "path_for",
+    "roots",
+    "save",
+    "wall_from",
+]
 
 PATH_VARIABLE = "PERWATT_HOST_PROFILE"
+PROC_VARIABLE = "PERWATT_PROC_ROOT"
+SYS_VARIABLE = "PERWATT_SYS_ROOT"
 VERSION = 1
 
 
@@ -62,10 +74,19 @@ class HostProfile(msgspec.Struct, frozen=True, kw_only=True):
     """By `sensors` and `estimate`."""
 
 
+def roots() -> tuple[Path, Path]:
+    """Where /proc and /sys are: moved by $PERWATT_PROC_ROOT and $PERWATT_SYS_ROOT, to emulate."""
+    return (
+        Path(os.environ.get(PROC_VARIABLE) or "/proc"),
+        Path(os.environ.get(SYS_VARIABLE) or "/sys"),
+    )
+
+
 def identity(
-    *, proc: Path = Path("/proc"), sysfs: Path = Path("/sys"), etc: Path = Path("/etc")
+    proc: Path | None = None, sysfs: Path | None = None, etc: Path = Path("/etc")
 ) -> HostId:
     """This host. A machine without an id (none but odd containers) is known by its node name."""
+    proc, sysfs = proc or roots()[0], sysfs or roots()[1]
     machine = _text(etc / "machine-id") or platform.node()
     cpuinfo = _text(proc / "cpuinfo") or ""
     names = (line.partition(":")[2].strip() for line in cpuinfo.splitlines() if "odel name" in line)
