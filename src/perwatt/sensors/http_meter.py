@@ -66,8 +66,11 @@ class HttpMeter:
         """For a sentence: `The shelly at http://plug:80`."""
         return f"The {self.address.sensor} at {self.address.shown}"
 
-    def get(self, target: str) -> Answer:
-        """The body of a 200 for `target` (path and query). Same-host redirects are followed."""
+    def get(self, target: str, also: tuple[int, ...] = ()) -> Answer:
+        """The body of a 200 for `target` (path and query). Same-host redirects are followed.
+
+        `also`: other statuses whose body is an answer.
+        """
         asked = target
         for _ in range(REDIRECTS + 1):
             status, headers, answer = self._once(asked)
@@ -77,7 +80,7 @@ class HttpMeter:
             if status not in (301, 302, 303, 307, 308):
                 break
             asked = self._redirected(asked, headers.get("Location", ""))
-        if status != 200:
+        if status != 200 and status not in also:
             raise self._refused(status, target)
         return answer
 
