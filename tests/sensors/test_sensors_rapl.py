@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -112,6 +113,24 @@ def test_two_sockets_across_wraps_sum_to_the_truth(tmp_path: Path) -> None:
     names = [d.name for d in sampler.domains if d.boundary == "package"]
     # Two sockets and their memory at 100 W each: 2⁻¹⁴ J wraps at 256 J, eleven times.
     assert sum(last[name] or 0.0 for name in names) == pytest.approx(4 * 3000.0, abs=0.01)
+
+
+def test_joules_of_a_step_in_real_time(tmp_path: Path) -> None:
+    start = time.monotonic_ns()
+    step = start + 3 * S // 10
+    knots = (start, step, step + 60 * S), (0.0, 15.0, 15.0 + 60 * 250.0)  # 50 W, then 250 W
+    tree = VirtualPowercap(tmp_path, [EmulatedZone("package-0", *knots, tick_s=0.005)])
+    sampler = Sampler([RaplSensor(tree.root)], 100, timing_s=0)
+    with tree.running(process=True):
+        sampler.start()
+        time.sleep(max(0.0, (step + 3 * S // 10 - time.monotonic_ns()) / 1e9))
+        sampler.stop()
+    seen = [(s.t_ns, s.counter_j) for s in sampler.drain() if s.counter_j is not None]
+    (first_ns, _), (last_ns, joules) = seen[0], seen[-1]
+    truth = (last_ns - step) * 250e-9 + (step - first_ns) * 50e-9
+    # About 90 J. Either end may be some ticks late where the machine is busy, at 250 W and 50 W.
+    assert joules == pytest.approx(truth, abs=12)
+    assert [j for _, j in seen] == sorted(j for _, j in seen)
 
 
 def test_sgx_and_the_filtering_register_are_noticed(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class AppleSensor:
         except (RuntimeError, ValueError) as error:
             msg = f"macOS's energy counters cannot be read: {error}."
             raise SensorUnavailableError(msg, "Update zeus-apple-silicon for this chip.") from None
-        values = {name: getattr(metrics, attribute) for name, (attribute, _) in PARTS.items()}
+        values = {name: getattr(metrics, attribute, None) for name, (attribute, _) in PARTS.items()}
         return {name: value for name, value in values.items() if value is not None}
 
     def _read_parts(self) -> list[Reading]:
