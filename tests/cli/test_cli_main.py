@@ -9,6 +9,7 @@ import pytest
 
 from perwatt.cli import main
 from perwatt.cli.show import stdout_console
+from perwatt.core.registry import registry
 
 
 def exit_of(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -25,7 +26,7 @@ def exit_of(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, s
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = exit_of(capsys, "--help")
     assert code == 0
-    for verb in ("demo", "run", "resume", "report", "doctor", "list"):
+    for verb in ("demo", "run", "resume", "report", "power", "doctor", "list"):
         assert f" {verb} " in out
 
 
@@ -76,9 +77,27 @@ def test_doctor_checks_sensors_host_and_engine(capsys: pytest.CaptureFixture[str
     code, out, _ = exit_of(capsys, "doctor", "--json")
     assert code == 0
     found = json.loads(out)
-    assert {check["name"] for check in found["sensors"]} == {"estimated", "nvml", "rapl"}
-    assert all(check["ok"] or check["mend"] for check in found["sensors"])
+    assert {seen["name"] for seen in found["sensors"]} == set(registry("sensor").names())
+    assert all(seen["readable"] or seen["reason"] for seen in found["sensors"])
+    estimated = next(seen for seen in found["sensors"] if seen["name"] == "estimated")
+    assert estimated["grade"] == "D" and estimated["timings"]
+    overhead = next(check for check in found["host"] if check["name"] == "own overhead")
+    assert "at 20 Hz" in overhead["found"] and "at 100 Hz" in overhead["found"]
     assert {check["name"] for check in found["engines"]} >= {"llamacpp", "smollm2-135m"}
+
+
+def test_doctor_looks_at_a_named_sensor_with_its_address(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zone = tmp_path / "intel-rapl:0"
+    zone.mkdir()
+    (zone / "name").write_text("package-0")
+    (zone / "energy_uj").write_text("5000000")
+    code, out, _ = exit_of(capsys, "doctor", "--sensors", f"rapl:{tmp_path}", "--sensors", "rappl")
+    assert code == 0
+    assert "Energy: RAPL package-0, counter (grade B), package boundary." in out
+    assert f"rapl:{tmp_path}: grade B, package boundary" in out
+    assert "There is no sensor named 'rappl'." in out and "Did you mean rapl?" in out
 
 
 def test_list_shows_where_each_comes_from(capsys: pytest.CaptureFixture[str]) -> None:

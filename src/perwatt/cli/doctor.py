@@ -5,18 +5,27 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+from rich.text import Text
 
 from perwatt.cli.run import Json
 from perwatt.cli.show import stdout_console
 from perwatt.core.errors import PerwattError
+from perwatt.core.records import Domain, SensorTiming
 from perwatt.core.units import format_si
+
+if TYPE_CHECKING:
+    from perwatt.sensors.picked import Picked
+    from perwatt.sensors.survey import Surveyed
 
 __all__ = ["doctor"]
 
 SAMPLED_S = 1.0
+DEAR = 0.05
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,21 +37,26 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     mend: str | None = None
 
 
-def doctor(*, json: Json = False) -> None:
+def doctor(
+    *,
+    sensors: Annotated[
+        list[str] | None,
+        Parameter(help="Look at these alone, as `name` or `name:address`.", negative=""),
+    ] = None,
+    json: Json = False,
+) -> None:
     """What is found on this machine, and the mend for what is not."""
-    from rich.text import Text
-
     from perwatt.runner.environment import fingerprint
     from perwatt.sensors.survey import survey
 
-    sensors = [_sensor(each) for each in survey()]
-    energy = _energy()
-    host = _host()
+    seen = survey(sensors)
+    energy = _energy(sensors)
+    host = _host(sensors)
     engines = [_engine(), *_models()]
     if json:
         found = {
             "energy": energy,
-            "sensors": sensors,
+            "sensors": seen,
             "host": host,
             "engines": engines,
             "environment": fingerprint(),
@@ -51,57 +65,84 @@ def doctor(*, json: Json = False) -> None:
         return
     console = stdout_console()
     console.print(energy.found, style="bold")
-    for title, checks in (("Sensors", sensors), ("This machine", host), ("Engine", engines)):
+    console.print("\nSensors", style="bold")
+    for each in sorted(seen, key=lambda one: (not one.readable, one.needs_address)):
+        if not each.needs_address:
+            _print_sensor(each, console)
+    unnamed = [each.name for each in seen if each.needs_address]
+    if unnamed:
+        console.print(
+            f"  ..  {', '.join(unnamed)}: read what you name, as in --sensors NAME:ADDRESS"
+        )
+        console.print("      → perwatt doctor --sensors NAME:ADDRESS says whether it answers")
+    for title, checks in (("This machine", host), ("Engine", engines)):
         console.print(f"\n{title}", style="bold")
         for check in checks:
-            mark, style = ("ok", "green") if check.ok else ("--", "yellow")
-            console.print(Text.assemble("  ", (mark, style), f"  {check.name}: {check.found}"))
-            if check.mend:
-                console.print(f"      → {check.mend}")
+            _print_check(check, console)
 
 
-def _energy() -> Check:
+def _print_check(check: Check, console: Console) -> None:
+    mark, style = ("ok", "green") if check.ok else ("--", "yellow")
+    console.print(Text.assemble("  ", (mark, style), f"  {check.name}: {check.found}"))
+    if check.mend:
+        console.print(f"      → {check.mend}")
+
+
+def _print_sensor(seen: Surveyed, console: Console) -> None:
+    if not seen.readable:
+        found = seen.reason or "not readable"
+        _print_check(Check(name=seen.name, ok=False, found=found, mend=seen.mend), console)
+        return
+    what = f"grade {seen.grade}, {seen.boundary} boundary"
+    _print_check(Check(name=seen.name, ok=True, found=what), console)
+    timings = {timing.domain: timing for timing in seen.timings}
+    for domain in seen.domains:
+        console.print(f"        {domain.name}: {_about(domain, timings.get(domain.name))}")
+
+
+def _about(domain: Domain, timing: SensorTiming | None) -> str:
+    """One line: what kind of reading, how often it changes, what a look costs, how far to trust."""
+    parts = [f"{domain.kind}, {domain.device}"]
+    if timing and timing.tick_s is not None:
+        parts.append(f"changes every {format_si(timing.tick_s, 's')}")
+    if timing and timing.read_s is not None:
+        parts.append(f"a read takes {format_si(timing.read_s, 's')}")
+    if domain.power_window_s:
+        parts.append(f"its watts are a mean over {domain.power_window_s:g} s")
+    parts.append(f"true joules {domain.gain_low:g}× to {domain.gain_high:g}× of it")
+    if domain.covers:
+        parts.append(f"{', '.join(domain.covers)} inside it")
+    return "; ".join(parts)
+
+
+def _energy(sensors: list[str] | None) -> Check:
     """What a run of the embedded engine would be measured with."""
     from perwatt.sensors.pick import pick
 
     try:
-        picked = pick()
+        picked = pick(sensors or ("auto",))
     except PerwattError as error:
         return Check(name="energy", ok=False, found=error.message, mend=error.mend)
     picked.close()
     return Check(name="energy", ok=picked.grade < "D", found=picked.energy_line)
 
 
-def _sensor(seen: Any) -> Check:
-    if not seen.readable:
-        return Check(name=seen.name, ok=False, found=seen.reason or "not readable", mend=seen.mend)
-    names = ", ".join(f"{d.name} ({d.device})" for d in seen.domains)
-    tick = "no tick of its own" if seen.tick_s is None else f"tick {format_si(seen.tick_s, 's')}"
-    return Check(
-        name=seen.name,
-        ok=True,
-        found=f"grade {seen.grade}, {seen.boundary} boundary, {tick}: {names}",
-    )
-
-
-def _host() -> list[Check]:
+def _host(sensors: list[str] | None) -> list[Check]:
     """How busy the machine is now, and what sampling it costs."""
     from perwatt.runner.host import cpu_shares, cpu_snapshot
     from perwatt.sensors.pick import pick
-    from perwatt.sensors.sampler import Sampler
 
     checks = []
     before = cpu_snapshot(())
     try:
-        picked = pick()
-        sampler = Sampler(picked.sensors, 20.0)
-        sampler.start()
-        time.sleep(SAMPLED_S)
-        sampler.stop()
+        picked = pick(sensors or ("auto",))
+        costs = {hz: _cost(picked, hz) for hz in (20.0, 100.0)}
         picked.close()
-        share = sampler.cpu_seconds / SAMPLED_S
-        found = f"sampling at 20 Hz takes {share:.1%} of one core"
-        checks.append(Check(name="own overhead", ok=share < 0.05, found=found))
+        shares = " and ".join(f"{share:.1%} at {hz:g} Hz" for hz, share in costs.items())
+        found = f"sampling takes {shares} of one core"
+        dear = costs[20.0] > DEAR
+        mend = "Lower --sample-hz, or name fewer --sensors." if dear else None
+        checks.append(Check(name="own overhead", ok=not dear, found=found, mend=mend))
     except PerwattError:
         time.sleep(SAMPLED_S)
     after = cpu_snapshot(())
@@ -114,6 +155,19 @@ def _host() -> list[Check]:
         found = f"other processes take {neighbours:.0%} of the CPU time"
         checks.append(Check(name="neighbours", ok=not busy, found=found, mend=mend))
     return checks
+
+
+def _cost(picked: Picked, hz: float) -> float:
+    """CPU seconds of the sampling per second, its start and end left out."""
+    from perwatt.sensors.sampler import Sampler
+
+    sampler = Sampler(picked.sensors, hz, timing_s=0.0)
+    sampler.start()
+    begin = sampler.cpu_seconds
+    time.sleep(SAMPLED_S)
+    used = sampler.cpu_seconds - begin
+    sampler.stop()
+    return used / SAMPLED_S
 
 
 def _engine() -> Check:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from perwatt.core.errors import MissingExtraError, PerwattError
+from perwatt.core.errors import AddressNeededError, PerwattError
 from perwatt.core.estimate import Grade, worst_grade
 from perwatt.core.protocols import Sensor
 from perwatt.core.records import Boundary, Domain, SensorTiming
 from perwatt.core.registry import registry
+from perwatt.sensors.pick import sensor_named
 from perwatt.sensors.timing import measure_timing
 
 __all__ = ["Surveyed", "survey"]
@@ -32,19 +34,24 @@ class Surveyed(msgspec.Struct, frozen=True, kw_only=True):
     is an estimate, which has no tick of its own."""
     timings: tuple[SensorTiming, ...] = ()
     """Of each domain: tick, and what a read takes."""
+    needs_address: bool = False
+    """It reads what the user names as `name:address`, and nobody named anything."""
     reason: str | None = None
     mend: str | None = None
 
 
-def survey(spin_s: float = 0.3) -> list[Surveyed]:
-    """Probe each sensor, reading it for at most `spin_s` seconds to see how often it changes."""
-    return [_one(name, spin_s) for name in registry("sensor").names()]
+def survey(names: Sequence[str] | None = None, spin_s: float = 0.3) -> list[Surveyed]:
+    """Probe each sensor, reading it for at most `spin_s` seconds to see how often it changes.
+
+    `names`: `name` or `name:address`; None is every registered one, without addresses.
+    """
+    return [_one(name, spin_s) for name in names or registry("sensor").names()]
 
 
 def _one(name: str, spin_s: float) -> Surveyed:
     try:
-        sensor: Sensor = registry("sensor").get(name)()
-    except MissingExtraError as error:
+        sensor: Sensor = sensor_named(name)
+    except PerwattError as error:  # an unknown name, an address too many, an extra that is missing
         return Surveyed(
             name=name, found=False, readable=False, reason=error.message, mend=error.mend
         )
@@ -56,7 +63,12 @@ def _one(name: str, spin_s: float) -> Surveyed:
         timings = measure_timing(sensor, domains, spin_s)
     except PerwattError as error:
         return Surveyed(
-            name=name, found=True, readable=False, reason=error.message, mend=error.mend
+            name=name,
+            found=True,
+            readable=False,
+            needs_address=isinstance(error, AddressNeededError),
+            reason=error.message,
+            mend=error.mend,
         )
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
