@@ -256,9 +256,8 @@ def _edge(curve: Curve, mark_ns: int, knot_error_s: float) -> tuple[float, float
     right_s = (int(curve.t_ns[k + 1]) - mark_ns) / 1e9
     e0, e1 = float(curve.energy_j[k]), float(curve.energy_j[k + 1])
     tick_w = _tick_watts(curve)
-    here = tick_w[k]
-    before = tick_w[k - 1] if k > 0 else here
-    after = tick_w[k + 1] if k + 1 < len(tick_w) else here
+    before = float(tick_w[max(k - 1, 0)])
+    after = float(tick_w[min(k + 1, len(tick_w) - 1)])
     late = knot_error_s**2 / 12
     if left_s <= 0 or right_s <= 0:
         return (e0, before**2 * late) if left_s <= 0 else (e1, after**2 * late)
