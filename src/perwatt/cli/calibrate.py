@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from perwatt.sensors.calibrate_measure import Side, Step
     from perwatt.sensors.host_profile import HostProfile
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "lines_of"]
 
 HZ = 20.0
 SETTLE_S = 2.0
@@ -59,7 +59,7 @@ def calibrate(
         sys.stdout.write(msgspec.json.encode(kept).decode() + "\n")
         return
     console = stdout_console()
-    for line in _lines(profile, path):
+    for line in lines_of(profile, path):
         console.print(line, soft_wrap=True)
 
 
@@ -74,7 +74,7 @@ def _calibrate(
     with ExitStack() as stack:
         sides = _sides(meter, sensors, stack)
         steps = plan(rounds, KINDS, random.Random(0))
-        settle_s = min(SETTLE_S, seconds)
+        settle_s = min(SETTLE_S, seconds / 2)
         total_s = len(steps) * (seconds + settle_s)
         print(
             f"Keeps the CPU busy and idle by turns for {total_s:.0f} s; leave the machine alone.",
@@ -128,14 +128,14 @@ def _sides(meter: str, sensors: tuple[str, ...], stack: ExitStack) -> dict[str, 
 
     wall = sensor_named(meter)
     stack.callback(wall.close)
-    sides = {"meter": Side(Sampler([wall], HZ), _of_meter(meter, wall.probe()))}
+    sides = {"meter": Side(Sampler([wall], HZ, timing_s=0), _of_meter(meter, wall.probe()))}
     against = sides["meter"].domains[0]
     if against.boundary == "system":  # within a package there is nothing smaller to compare
         picked = pick(sensors)
         stack.callback(picked.close)
         inside = [d for d in picked.domains if d.grade < "D" and d.boundary != "system"]
         if inside:
-            sides["sensors"] = Side(Sampler(picked.sensors, HZ), _apart(inside))
+            sides["sensors"] = Side(Sampler(picked.sensors, HZ, timing_s=0), _apart(inside))
     estimate = EstimatedSensor("cpu,uncalibrated")
     stack.callback(estimate.close)
     try:
@@ -143,7 +143,7 @@ def _sides(meter: str, sensors: tuple[str, ...], stack: ExitStack) -> dict[str, 
     except SensorUnavailableError:
         guessed = ()
     if guessed:
-        sides["estimate"] = Side(Sampler([estimate], HZ), guessed)
+        sides["estimate"] = Side(Sampler([estimate], HZ, timing_s=0), guessed)
     if len(sides) == 1:
         msg = f"Nothing here can be compared with {meter}: no sensor inside this host is readable."
         raise SpecError(msg, "See `perwatt doctor` for what would make one readable.")
@@ -179,7 +179,7 @@ def _say_left_out(name: str, left_out: int, of: int) -> None:
         print(text, file=sys.stderr)
 
 
-def _lines(profile: HostProfile, path: Path) -> list[str]:
+def lines_of(profile: HostProfile, path: Path) -> list[str]:
     """What a person reads."""
     meter = profile.meter
     lines = [f"Meter: {meter.source} ({meter.device}), {meter.boundary} boundary."]

@@ -49,6 +49,7 @@ class CpuLoad:
             for _ in range(self._cores):
                 worker = subprocess.Popen(
                     [sys.executable, str(CHILD)],
+                    bufsize=0,  # else closing the pipe of a dead worker fails on what is left in it
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -88,7 +89,6 @@ class CpuLoad:
             assert worker.stdin is not None
             try:
                 worker.stdin.write(f"{own:.4f} {work}\n".encode())
-                worker.stdin.flush()
             except OSError:
                 msg = f"A worker of the load died (process {worker.pid})."
                 raise PerwattError(msg, "Look for a limit on CPU time or memory.") from None

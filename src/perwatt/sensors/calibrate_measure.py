@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from perwatt.core.clock import now_ns
+from perwatt.core.errors import PerwattError
 from perwatt.core.records import Domain, PowerSample
 from perwatt.sensors.calibrate import Stretch
 from perwatt.sensors.calibrate_load import Load
@@ -63,7 +64,8 @@ def measure(
 ) -> list[Look]:
     """Hold each step for `settle_s`, then for the `seconds` that count. Samplers are run here.
 
-    `told` is called with each step's place before it begins. The load is idle in the end.
+    `told` is called with each step's place before it begins. The load is idle in the end. Raises
+    PerwattError after the first step where a side has given no value at all: why wait for more.
     """
     windows: list[tuple[int, int]] = []
     samples: dict[str, list[PowerSample]] = {name: [] for name in sides}
@@ -81,6 +83,8 @@ def measure(
             windows.append((begin, now_ns()))
             for name, side in sides.items():
                 samples[name] += side.sampler.drain()
+                if number == 0:
+                    _answers(name, samples[name])
         load.set(0.0, steps[-1].kind)
     finally:
         for sampler in started:
@@ -140,6 +144,12 @@ def mean_power_w(
             return (last_j - first_j) / ((last_ns - first_ns) / 1e9)
     watts = [s.power_w for s in inside if s.power_w is not None]
     return sum(watts) / len(watts) if watts else None
+
+
+def _answers(name: str, samples: Sequence[PowerSample]) -> None:
+    if all(s.counter_j is None and s.power_w is None for s in samples):
+        msg = f"The {name} gave no watts in the first of the stretches."
+        raise PerwattError(msg, "See what `perwatt doctor` says of it, or make --seconds longer.")
 
 
 def _sum_w(side: Side, samples: Sequence[PowerSample], begin: int, end: int) -> float | None:
