@@ -107,6 +107,8 @@ class EmulatedChip:
     channels: Sequence[EmulatedChannel] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     """More that never changes: `{"power1_oem_info": …, "device/gpu_busy_percent": "37"}`."""
+    device: str | None = None
+    """Name of its device's folder: of a GPU its PCI address, `0000:03:00.0`."""
     legacy: bool = False
     """Its attributes are in `device/`, as of drivers that use the old registration."""
 
@@ -121,7 +123,7 @@ class VirtualHwmon(LiveTree):
         self.root.mkdir(parents=True)
         self._placed: list[tuple[EmulatedChannel, Path]] = []
         for index, chip in enumerate(chips):
-            device = folder / "devices" / f"{chip.name}.{index}"
+            device = folder / "devices" / (chip.device or f"{chip.name}.{index}")
             entry = device / "hwmon" / f"hwmon{index}"
             entry.mkdir(parents=True)
             (entry / "device").symlink_to("../..")

@@ -171,6 +171,30 @@ def test_a_gauge_comes_with_the_state_of_its_gpu(tree: Path) -> None:
     assert (reading.temperature_c, reading.clock_mhz) == (56.0, 2100.0)
 
 
+def test_of_several_gpus_only_those_that_processes_have_open(tmp_path: Path) -> None:
+    cards = [
+        EmulatedChip("amdgpu", [channel("average", "PPT")], device=f"0000:0{n}:00.0")
+        for n in (3, 4)
+    ]
+    root = VirtualHwmon(tmp_path, [EPYC, *cards]).root
+    proc = tmp_path / "proc"
+    for pid, parent in ((10, 1), (11, 10)):
+        (proc / str(pid) / "fdinfo").mkdir(parents=True)
+        (proc / str(pid) / "stat").write_text(f"{pid} (python) S {parent} 0 0\n")
+    (proc / "11" / "fdinfo" / "3").write_text("pos:\t0\n")
+    (proc / "11" / "fdinfo" / "9").write_text("drm-driver:\tamdgpu\ndrm-pdev:\t0000:04:00.0\n")
+    sensor = HwmonSensor(str(root), proc=proc)
+    every = ["package-0", "package-1", "gpu0", "gpu1"]
+    assert [d.name for d in sensor.probe()] == every
+    kept = [d.name for d in sensor.select([10])]  # its child has the second card open
+    assert kept == ["package-0", "package-1", "gpu1"] == [r.domain for r in sensor.read()]
+    assert [d.name for d in sensor.probe()] == kept
+    unknown = sensor.select([99])
+    assert [d.name for d in unknown] == every
+    assert ["could not be told" in str(d.note) for d in unknown] == [False, False, True, True]
+    assert [d.note for d in sensor.select([])] == [d.note for d in HwmonSensor(str(root)).probe()]
+
+
 def test_joules_of_a_counter_match_the_truth(tmp_path: Path) -> None:
     tree = VirtualHwmon(tmp_path, [EPYC])
     sampler = Sampler([HwmonSensor(str(tree.root))], 1, timing_s=0)

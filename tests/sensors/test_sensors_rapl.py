@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emulated.powercap import EmulatedZone, VirtualPowercap, amd, intel
 from perwatt.core.errors import SensorUnavailableError
@@ -57,6 +59,26 @@ def test_only_zones_that_do_not_overlap_are_summed(tmp_path: Path) -> None:
     assert summed[0].covers == ("core-0", "uncore-0") and summed[1].covers == ()
     assert domains[0].wrap_j == pytest.approx(WRAP_UJ / 1e6)
     assert [r.domain for r in sensor.read()] == [d.name for d in domains]
+
+
+@given(st.sets(st.sampled_from(sorted(TREE)), min_size=1))
+def test_no_joule_is_counted_twice_whatever_is_listed(listed: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = make(Path(folder) / "powercap", {zone: TREE[zone] for zone in listed})
+        seen = {zone.path.name: zone for zone in zones(root)}
+        assert set(seen) == listed
+        packages = [z for z in listed if TREE[z].startswith("package")]
+        if not packages:
+            with pytest.raises(SensorUnavailableError):
+                RaplSensor(root).probe()
+            return
+        domains = RaplSensor(root).probe()
+    summed = [d.name for d in domains if d.boundary == "package"]
+    covered = {name for d in domains if d.boundary == "package" for name in d.covers}
+    assert len(set(summed)) == len(summed) and not covered & set(summed)
+    assert {TREE[z] for z in packages} == {n for n in summed if n.startswith("package")}
+    system = [d for d in domains if d.boundary == "system"]
+    assert all(set(summed) <= set(d.covers) for d in system) and len(system) <= 1
 
 
 def test_psys_stands_beside_and_covers_the_rest(tmp_path: Path) -> None:

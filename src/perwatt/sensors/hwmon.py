@@ -15,8 +15,10 @@ import msgspec
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import SensorUnavailableError, SpecError
 from perwatt.core.records import Boundary, Domain, Reading
+from perwatt.sensors.drm_clients import gpus_of
 from perwatt.sensors.hwmon_channels import Channel, Chip, chips, number, root_of
 from perwatt.sensors.hwmon_chips import GPUS, Rule, label_number, rule
+from perwatt.sensors.process_tree import with_descendants
 
 __all__ = ["HwmonSensor"]
 
@@ -29,8 +31,8 @@ GAUGE_GAIN = (0.7, 1.3)
 class _Source(NamedTuple):
     domain: Domain
     channel: Channel
-    state: Path | None
-    """Folder of a GPU's utilization and the like."""
+    gpu: Path | None
+    """Of a GPU: the chip's folder, whose `device` tells its utilization and is its PCI device."""
 
 
 class HwmonSensor:
@@ -39,8 +41,12 @@ class HwmonSensor:
     `chip` is the driver's name or the entry, such as `hwmon3`. Without an address every known chip.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, *, proc: Path = Path("/proc")) -> None:
+        """`proc`: where /proc is."""
         self._address = address
+        self._proc = proc
+        self._pids: tuple[int, ...] = ()
+        self._all: list[_Source] = []
         self._sources: list[_Source] = []
 
     def probe(self) -> Sequence[Domain]:
@@ -51,9 +57,31 @@ class HwmonSensor:
         root = root_of(self._address)
         found = chips(root)
         asked = self._address if self._address and not self._address.startswith("/") else None
-        sources = _named(found, asked, root) if asked else _known(found, root)
-        self._sources = sources  # at once, since a sampler may be reading
-        return [source.domain for source in sources]
+        self._all = _named(found, asked, root) if asked else _known(found, root)
+        return self.select(self._pids)
+
+    def select(self, pids: Sequence[int]) -> Sequence[Domain]:
+        """Of several GPUs, keep those which these processes or their children have open.
+
+        Without pids, or where none is told, all are kept, and their notes say so. What is no GPU
+        stays. Call after `probe`.
+        """
+        self._pids = tuple(pids)
+        kept = self._all
+        gpus = [source for source in kept if source.gpu is not None]
+        if pids and len(gpus) > 1:
+            wanted = gpus_of(with_descendants(pids, self._proc), self._proc)
+            others = [source for source in gpus if _pci(source) not in wanted]
+            if len(others) < len(gpus):
+                kept = [source for source in kept if source not in others]
+            else:
+                unmatched = "which GPU the engine uses could not be told: all are counted"
+                kept = [
+                    source if source.gpu is None else _with(source, note=_and(source, unmatched))
+                    for source in kept
+                ]
+        self._sources = kept  # at once, since a sampler may be reading
+        return [source.domain for source in kept]
 
     def read(self) -> Sequence[Reading]:
         return [_read(source) for source in self._sources]
@@ -93,7 +121,7 @@ def _known(found: Sequence[Chip], root: Path) -> list[_Source]:
     more = [f"not counted, for where it sits is not known: {text}" for text in unknown]
     more += [f"not counted, for it cannot be read: {_file(channel)}" for channel in refused]
     last = list(kept)[-1]
-    kept[last] = _with(kept[last], note="; ".join((kept[last].domain.note or "", *more)))
+    kept[last] = _with(kept[last], note=_and(kept[last], *more))
     return list(kept.values())
 
 
@@ -183,12 +211,20 @@ def _source(chip: Chip, channel: Channel, name: str, boundary: Boundary, scope: 
     return _Source(domain, channel, chip.folder if boundary == "accelerator" else None)
 
 
+def _and(source: _Source, *more: str) -> str:
+    return "; ".join(part for part in (source.domain.note, *more) if part)
+
+
+def _pci(source: _Source) -> str | None:
+    return None if source.gpu is None else (source.gpu / "device").resolve().name.lower()
+
+
 def _with(source: _Source, **changes: Any) -> _Source:
     return source._replace(domain=msgspec.structs.replace(source.domain, **changes))
 
 
 def _read(source: _Source) -> Reading:
-    domain, channel, state = source
+    domain, channel, gpu = source
     before = now_ns()
     try:
         counter_uj = power_uw = None
@@ -215,7 +251,7 @@ def _read(source: _Source) -> Reading:
         power_w=None if power_uw is None else power_uw / 1e6,
         power_average_w=None if average_uw is None else average_uw / 1e6,
     )
-    return reading if state is None else _with_state(reading, state)
+    return reading if gpu is None else _with_state(reading, gpu)
 
 
 def _with_state(reading: Reading, folder: Path) -> Reading:

@@ -94,6 +94,7 @@ def _summed(zone: Zone, listed: Sequence[Zone], processor: Cpu) -> Domain:
     dram = zone.name.startswith("dram")
     low, high = DRAM_GAIN if dram else PACKAGE_GAIN
     limit_uw = _number(zone.path / "constraint_0_max_power_uw")
+    parts = (z.name for z in listed if z.role == "inside" and z.inside == zone.name)
     notes = [zone.scope]
     if not dram:
         notes += _memory_note(zone, listed, processor)
@@ -111,7 +112,7 @@ def _summed(zone: Zone, listed: Sequence[Zone], processor: Cpu) -> Domain:
         max_power_w=max(limit_uw / 1e6 * 2, 500.0) if limit_uw else None,
         gain_low=low,
         gain_high=high,
-        covers=tuple(z.name for z in listed if z.role == "inside" and z.inside == zone.name),
+        covers=tuple(dict.fromkeys(parts)),
         note="; ".join(notes),
     )
 

@@ -69,14 +69,15 @@ def zones(root: Path) -> list[Zone]:
     for entry_name, name in names.items():
         zone = _zone(root / entry_name, name, names.get(entry_name.rpartition(":")[0]))
         found.setdefault(zone.name, []).append(zone)
-    listed = [
-        msgspec.structs.replace(zone, role="double", scope=f"{zone.name} listed again")
-        if zone.mmio and any(not twin.mmio for twin in found[zone.name])
-        else zone
-        for twins in found.values()
-        for zone in twins
-    ]
+    listed = []
+    for twins in found.values():
+        first = min(twins, key=lambda zone: zone.mmio)
+        listed += [_double(z) if z is not first and z.role == "summed" else z for z in twins]
     return sorted(listed, key=lambda zone: zone.path.name)
+
+
+def _double(zone: Zone) -> Zone:
+    return msgspec.structs.replace(zone, role="double", scope=f"{zone.name} listed again")
 
 
 def hidden(root: Path) -> bool:
@@ -93,8 +94,11 @@ def hidden(root: Path) -> bool:
 
 def _zone(path: Path, name: str, parent: str | None) -> Zone:
     full = name
+    outer = path.name.partition(":")[2].rpartition(":")[0]
     if parent is not None and parent.startswith("package"):
         full = name + parent.removeprefix("package")
+    elif parent is None and outer:  # a sub-zone whose package is not listed
+        full = f"{name}-{outer}"
     role, scope = SCOPES.get(name.partition("-")[0], ("unknown", "unknown scope"))
     problem, forbidden = None, False
     try:
