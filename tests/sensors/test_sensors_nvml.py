@@ -1,178 +1,227 @@
-"""NvmlSensor against a library with NVML's symbols and known watts, loaded by pynvml itself."""
+"""NvmlSensor through the real pynvml on emulated GPUs: what it reads, and from which of them."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-CC = shutil.which("cc")
-needs_cc = pytest.mark.skipif(CC is None, reason="no C compiler to build the emulated NVML with")
+from emulated.nvml import EmulatedGpu, Fault, Throttle
+from perwatt.sensors.nvml_fields import throttle_names, usage_window_s
+
+S = 10**9
+RAMP_T = np.arange(0, 1001, dtype=np.int64) * S
+GPU = EmulatedGpu(RAMP_T, 300.0 * np.arange(1001, dtype=np.float64))
+"""300 W for 1,000 s."""
+InChild = Callable[..., Any]
+
+READ = """
+    sensor = NvmlSensor()
+    out = []
+    for domain in sensor.probe():
+        fields = "kind grade boundary device max_power_w power_window_s note".split()
+        out.append({f: getattr(domain, f) for f in fields})
+    virtual.set(105 * S)
+    for each, reading in zip(out, sensor.read(), strict=True):
+        for field in reading.__struct_fields__:
+            each[field] = getattr(reading, field)
+    sensor.close()
+    sensor.close()
+    print(json.dumps(out))
+"""
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    assert CC is not None
-    folder = tmp_path_factory.mktemp("nvml")
-    source = Path(__file__).parent / "fake_nvml.c"
-    target = folder / "libnvidia-ml.so.1"
-    command = [CC, "-shared", "-fPIC", "-Wall", "-Werror", "-o", str(target), str(source)]
-    subprocess.run(command, check=True)
-    return folder
-
-
-def in_child(library: Path | None, tmp_path: Path, script: str) -> Any:
-    """Run `script` where pynvml finds the emulated library; its last printed line is the result."""
-    environment = dict(os.environ, FAKE_NVML=str(tmp_path / "gpus.txt"))
-    environment["LD_LIBRARY_PATH"] = str(library) if library else ""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+def test_all_that_a_gpu_tells_is_read(nvml_child: InChild) -> None:
+    t = [0, 104 * S, 200 * S]
+    gpu = EmulatedGpu(
+        t,
+        [0, 10_400.0, 10_400.0 + 96 * 400],  # 100 W, and 400 W from 104 s on
+        tick_s=0.1,
+        temperature_c=63.0,
+        power_limit_w=650,
+        throttle=[Throttle(0x1 | 0x2 | 0x4 | 0x40 | 0x100)],
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    (seen,) = nvml_child([gpu], READ)
+    assert (seen["kind"], seen["grade"], seen["boundary"]) == ("counter", "B", "accelerator")
+    assert (seen["device"], seen["max_power_w"]) == ("NVIDIA H100 80GB HBM3", 650)
+    assert seen["power_window_s"] is None
+    assert seen["counter_j"] == pytest.approx(1000 + 10_400 + 400)
+    assert seen["power_w"] == pytest.approx(400)
+    assert seen["power_average_w"] == pytest.approx(400)
+    assert seen["throttle"] == ["sw-power-cap", "hw-thermal"]
+    assert (seen["utilization"], seen["memory_bytes"]) == (0.37, 1_234_567_890)
+    assert (seen["temperature_c"], seen["clock_mhz"], seen["power_limit_w"]) == (63, 1755, 650)
+    assert seen["error"] is None
+    assert seen["t_ns"] == pytest.approx(105 * S, abs=10_000)
+
+
+def test_the_counter_alone_lies_between_the_marks(nvml_child: InChild) -> None:
+    """Each call takes 4 ms, and yet joules and time are of one moment."""
+    gpu = replace(GPU, tick_s=0, start_j=0, read_cost_s=0.004)
+    (seen,) = nvml_child([gpu], READ)
+    assert seen["counter_j"] == pytest.approx(300 * seen["t_ns"] / 1e9, abs=0.01)
+
+
+def test_a_gpu_without_a_counter_is_a_gauge(nvml_child: InChild) -> None:
+    (seen,) = nvml_child([replace(GPU, has_counter=False, power_gain=0.9)], READ)
+    assert (seen["kind"], seen["grade"], seen["counter_j"]) == ("gauge", "C", None)
+    assert seen["power_w"] == pytest.approx(270)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "window_s"),
+    [
+        ("NVIDIA GeForce RTX 4090", 8, 1.0),
+        ("NVIDIA H200", 9, 1.0),
+        ("NVIDIA A10", 7, 1.0),
+        ("NVIDIA A100-SXM4-80GB", 7, None),
+        ("NVIDIA A30", 7, None),
+        ("Tesla V100-SXM2-16GB", 5, None),
+        ("NVIDIA GPU", None, None),
+    ],
+)
+def test_whose_power_is_a_mean_over_a_second(
+    name: str, architecture: int | None, window_s: float | None
+) -> None:
+    assert usage_window_s(architecture, name) == window_s
+
+
+def test_without_the_instant_field_the_window_is_told(nvml_child: InChild) -> None:
+    t, j = [0, 104 * S + S // 2, 200 * S], [0.0, 10_450.0, 10_450.0 + 95.5 * 400]
+    old = EmulatedGpu(t, j, has_instant=False, has_average=False)
+    (seen,) = nvml_child([old], READ)
+    assert (seen["power_window_s"], seen["power_average_w"]) == (1.0, None)
+    assert seen["power_w"] == pytest.approx(250)  # half the last second at 100 W, half at 400 W
+
+
+def test_only_what_holds_clocks_down_is_throttling() -> None:
+    assert throttle_names(0) == throttle_names(0x1 | 0x2 | 0x100) == ()
+    assert throttle_names(0x7FF) == (
+        "sw-power-cap",
+        "hw-slowdown",
+        "sync-boost",
+        "sw-thermal",
+        "hw-thermal",
+        "hw-power-brake",
+        "board-limit",
+        "reliability",
+    )
+
+
+def test_a_superchips_watts_are_of_the_module_like_its_joules(nvml_child: InChild) -> None:
+    (seen,) = nvml_child([replace(GPU, name="NVIDIA GH200 480GB", host_w=120.0)], READ)
+    assert "whole module: CPU, GPU and memory" in seen["note"]
+    assert "GPU alone" not in seen["note"]
+    assert seen["power_w"] == pytest.approx(300)
+    assert seen["max_power_w"] is None
+    (seen,) = nvml_child([replace(GPU, name="NVIDIA GH200 480GB")], READ)
+    assert "power reading may be of the GPU alone" in seen["note"]
+
+
+def test_slow_state_is_asked_for_seldom(nvml_child: InChild) -> None:
+    """10 reads in half a second at 1 ms a call: 2 calls each, state 3 times, the slow one once."""
+    spent = nvml_child(
+        [replace(GPU, read_cost_s=0.001)],
+        """
+        sensor = NvmlSensor()
+        sensor.probe()
+        sensor.read()
+        virtual.set_step(0)
+        spent = 0
+        virtual.set(200 * S)
+        for i in range(10):
+            virtual.set(200 * S + i * S // 20)
+            begin = virtual.now_ns()
+            assert sensor.read()[0].temperature_c == 41
+            spent += virtual.now_ns() - begin
+        print(json.dumps(spent))
+        """,
+    )
+    assert spent == pytest.approx((10 * 2 + 3 * 3 + 3) * 1_000_000, rel=0.01)
 
 
 MEASURE = """
-    import json, os, pathlib, time
+    import pathlib
+    from emulated.nvml import EmulatedGpu, Fault, write_state
     from perwatt.attribution.integrate import curve_of, energy_between
-    from perwatt.sensors.nvml import NvmlSensor
     from perwatt.sensors.sampler import Sampler
 
     start = time.monotonic_ns()
     busy, done = start + 400_000_000, start + 900_000_000
-    lines = ["gpu 20000000 1 4000000", "gpu 1000000 0 0"]
-    for gpu in (0, 1):
-        lines += [f"step {gpu} {start - 10**9} 60000"]
-        lines += [f"step {gpu} {busy} 400000", f"step {gpu} {done} 60000"]
-    lines += [f"fail 0 {start + 600_000_000} {start + 700_000_000}"]
-    pathlib.Path(os.environ["FAKE_NVML"]).write_text("\\n".join(lines))
-
+    t = [start - S, busy, done, done + 9 * S]
+    joules = [0.0, 84.0, 284.0, 824.0]  # 60 W, then 400 W, then 60 W
+    lost = [Fault("dropout", start + 600_000_000, start + 700_000_000)]
+    gpus = [
+        EmulatedGpu(t, joules, tick_s=0.02, faults=lost),
+        EmulatedGpu(t, joules, has_counter=False),
+    ]
+    write_state(pathlib.Path(os.environ["EMULATED_NVML"]), gpus)
     sensor = NvmlSensor()
-    sampler = Sampler([sensor], 100)
+    sampler = Sampler([sensor], 100, timing_s=0)
     sampler.start()
-    time.sleep(1.3)
+    time.sleep((start + 1_300_000_000 - time.monotonic_ns()) / 1e9)
     sampler.stop()
     samples = sampler.drain()
     sensor.close()
-    a, b = start + 200_000_000, start + 1_200_000_000
     out = {}
     for domain in sampler.domains:
         own = [s for s in samples if s.domain == domain.name]
-        good = [s for s in own if s.flag is None]
         curve = curve_of(samples, domain)
+        a, b = start + 200_000_000, start + 1_200_000_000
         out[domain.name] = {
-            "kind": domain.kind, "grade": domain.grade, "boundary": domain.boundary,
-            "device": domain.device, "joules": energy_between(curve, a, b),
+            "joules": energy_between(curve, a, b),
             "flags": sorted({s.flag for s in own if s.flag}),
-            "counters_of_failed": [s.counter_j for s in own if s.flag == "read-failed"],
-            "utilization": good[0].utilization, "memory": good[0].memory_bytes,
-            "temperature": good[0].temperature_c, "clock": good[0].clock_mhz,
-            "powers": sorted({s.power_w for s in good}),
+            "of failed": [s.counter_j for s in own if s.flag == "read-failed"],
         }
     print(json.dumps(out))
 """
 TRUE_J = 0.5 * 60 + 0.5 * 400
 
 
-@needs_cc
-def test_joules_are_those_that_the_emulated_gpu_drew(library: Path, tmp_path: Path) -> None:
-    seen = in_child(library, tmp_path, MEASURE)
-    counter, gauge = seen["gpu0"], seen["gpu1"]
-    assert (counter["kind"], counter["grade"], counter["boundary"]) == (
-        "counter",
-        "B",
-        "accelerator",
-    )
-    assert counter["joules"] == pytest.approx(TRUE_J, rel=0.02)
-    assert (gauge["kind"], gauge["grade"]) == ("gauge", "C")
-    assert gauge["joules"] == pytest.approx(TRUE_J, rel=0.15)  # a gauge sees a step only when read
-    assert counter["device"] == "Emulated GPU 0"
-    assert counter["powers"] == [60.0, 400.0]
-    assert (counter["utilization"], counter["memory"]) == (0.37, 1234567890)
-    assert (counter["temperature"], counter["clock"]) == (41, 1755)
+def test_joules_are_those_that_the_emulated_gpu_drew(nvml_child: InChild) -> None:
+    """In real time, through the sampler's own thread, with one GPU lost for a while."""
+    seen = nvml_child([], MEASURE, real_time=True)
+    assert seen["gpu0"]["joules"] == pytest.approx(TRUE_J, rel=0.02)
+    assert seen["gpu1"]["joules"] == pytest.approx(TRUE_J, rel=0.15)  # it sees a step when read
+    assert "read-failed" in seen["gpu0"]["flags"]
+    assert set(seen["gpu0"]["of failed"]) == {None}
 
 
-@needs_cc
-def test_a_lost_gpu_gives_flags_and_none(library: Path, tmp_path: Path) -> None:
-    counter = in_child(library, tmp_path, MEASURE)["gpu0"]
-    assert "read-failed" in counter["flags"]
-    assert set(counter["counters_of_failed"]) == {None}
+FAULTS = """
+    from perwatt.sensors.sampler import Sampler
 
-
-SELECT = """
-    import json, os, pathlib, subprocess, sys
-    from perwatt.sensors.nvml import NvmlSensor
-
-    def names(pids):
-        return [d.name for d in sensor.select(pids)], [r.domain for r in sensor.read()]
-
-    worker = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    lines = ["gpu 1000000 1 0", f"gpu 1000000 1 {worker.pid}"]
-    pathlib.Path(os.environ["FAKE_NVML"]).write_text("\\n".join(lines))
-    sensor = NvmlSensor()
-    every = [d.name for d in sensor.probe()]
-    child, parent = names([worker.pid]), names([os.getpid()])
-    nobody, notes = names([1_999_999_999]), [d.note for d in sensor.select([1_999_999_999])]
-    worker.communicate(b"\\n")
-    sensor.close()
-    print(json.dumps([every, child, parent, nobody, notes]))
+    sampler = Sampler([NvmlSensor()], 20, timing_s=0)
+    for t in range(101 * 20, 125 * 20):
+        virtual.set(t * S // 20)
+        sampler.read_now()
+    samples = sampler.drain()
+    flags = {}
+    for s in samples:
+        if s.flag:
+            flags.setdefault(s.flag, []).append(s.t_ns / S)
+    good = [s for s in samples if s.counter_j is not None]
+    print(json.dumps([flags, good[-1].counter_j - good[0].counter_j]))
 """
 
 
-@needs_cc
-def test_only_the_gpus_of_the_engine_and_its_workers_are_read(
-    library: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("fault", "flag", "lost_j"),
+    [
+        (Fault("dropout", 110 * S, 111 * S), "read-failed", 0),
+        (Fault("zero", 110 * S, 111 * S), "zero", 0),
+        (Fault("absurd", 110 * S, 110 * S + S // 10, value=1e15), "implausible", 0),
+        (Fault("reset", 110 * S), "reset", 300 * 0.2),
+        (Fault("step", 110 * S, value=-9000.0), "reset", 300 * 0.2),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_what_a_counter_cannot_do_is_flagged_and_costs_no_joules(
+    nvml_child: InChild, fault: Fault, flag: str, lost_j: float
 ) -> None:
-    every, child, parent, nobody, notes = in_child(library, tmp_path, SELECT)
-    assert every == ["gpu0", "gpu1"]
-    assert child == [["gpu1"], ["gpu1"]]
-    assert parent == [["gpu1"], ["gpu1"]]
-    assert nobody == [["gpu0", "gpu1"], ["gpu0", "gpu1"]]
-    assert all("could not be told" in note for note in notes)
-
-
-PROBE = """
-    import json
-    from perwatt.core.errors import SensorUnavailableError
-    from perwatt.sensors.nvml import NvmlSensor
-    try:
-        NvmlSensor().probe()
-    except SensorUnavailableError as error:
-        print(json.dumps([error.message, error.mend]))
-"""
-
-
-def test_without_the_driver_it_says_so(tmp_path: Path) -> None:
-    if Path("/proc/driver/nvidia").exists():
-        pytest.skip("this machine has the real driver")
-    message, mend = in_child(None, tmp_path, PROBE)
-    assert "libnvidia-ml.so.1 is absent" in message
-    assert "driver" in mend
-
-
-def test_without_the_package_it_names_the_extra(tmp_path: Path) -> None:
-    message, mend = in_child(
-        None, tmp_path, "import sys\nsys.modules['pynvml'] = None\n" + textwrap.dedent(PROBE)
-    )
-    assert "nvidia-ml-py is not installed" in message
-    assert "perwatt[nvidia]" in mend
-
-
-@needs_cc
-def test_no_gpu_and_a_driver_that_fails_are_told_apart(library: Path, tmp_path: Path) -> None:
-    (tmp_path / "gpus.txt").write_text("")
-    assert "no GPU" in in_child(library, tmp_path, PROBE)[0]
-    (tmp_path / "gpus.txt").write_text("init 999")
-    assert "does not answer" in in_child(library, tmp_path, PROBE)[0]
+    flags, joules = nvml_child([replace(GPU, faults=[fault])], FAULTS)
+    assert flag in flags
+    assert all(110 <= t <= 111.2 for times in flags.values() for t in times)
+    assert joules == pytest.approx(300 * 23.9, abs=lost_j + 30)
