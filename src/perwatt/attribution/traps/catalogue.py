@@ -112,9 +112,10 @@ _ALL = (
     Trap(
         code="tick-longer-than-request",
         severity="warning",
-        sentence="{share:.0%} of the requests are shorter than one tick of {domain} "
-        "({tick_s:.3g} s): single requests cannot be told from their neighbours.",
-        mend="Quote means over many requests, or make requests longer.",
+        sentence="{share:.0%} of the requests are shorter than the {tick_s:.3g} s between two "
+        "values of {domain}: single requests cannot be told from their neighbours.",
+        mend="Raise --sample-hz if the sensor ticks faster, quote means over many requests, or "
+        "make requests longer.",
     ),
     Trap(
         code="too-few-ticks",

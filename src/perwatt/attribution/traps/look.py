@@ -151,6 +151,18 @@ class View:
         short = float(np.quantile(gaps, 0.1)) if len(gaps) >= 10 else 0.0
         return max(float(np.median(apart)), short)
 
+    def resolution_s(self, name: str) -> float | None:
+        """Seconds between two values that we have: its tick, or our own rate if that is slower."""
+        tick_s = self.tick_s(name)
+        if name not in self.series:
+            return tick_s
+        series = self.series[name]
+        seen = self.changes_ns(name) if self.domains[name].kind == "counter" else series.t_ns
+        apart = np.diff(seen) / 1e9
+        ours_s = float(np.median(apart)) if len(apart) >= 3 else None
+        known = [each for each in (tick_s, ours_s) if each is not None]
+        return max(known, default=None)
+
 
 def found(
     code: str,

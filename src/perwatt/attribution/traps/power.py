@@ -72,8 +72,11 @@ def _compare(view: View, name: str, series: Series, start_ns: int, end_ns: int) 
         return None
     gauge_w = float((np.diff(t) / 1e9 * (watts[1:] + watts[:-1]) / 2).sum()) / seconds
     counter_w = joules / seconds
-    # What looks at moments can err by: watts that swing from look to look average out slowly.
-    noise_w = 2 * float(np.diff(watts).std()) / np.sqrt(2 * len(watts))
+    # What looks at moments errs by: watts that swing from look to look average out slowly, and a
+    # running mean of the longest window known shows both edges half of it late.
+    looks_w = 2 * float(np.diff(watts).std()) / np.sqrt(2 * len(watts))
+    edges_w = float(np.ptp(watts)) * (SKIP_NS / 2e9) / seconds
+    noise_w = looks_w + edges_w
     apart = (abs(gauge_w - counter_w) - noise_w) / max(counter_w, gauge_w)
     if apart <= MISMATCH:
         return None

@@ -17,7 +17,9 @@ ROSE_W, ROSE = 5.0, 0.2
 MUCH_W = 20.0
 """A GPU beside the run that draws so much above idle shares its power supply and its air."""
 
-UNREADABLE = re.compile(r"root alone|permission|denied|hidden|CVE-2020-8694", re.IGNORECASE)
+UNREADABLE = re.compile(
+    r"root alone|cannot be read|permission|denied|hidden|CVE-2020-8694", re.IGNORECASE
+)
 """How sensors say that what is there may not be read."""
 MODULE = re.compile(r"GH200|GB200|whole module|scope:? module", re.IGNORECASE)
 SLICED = re.compile(r"\bMIG is on\b|\bMIG slice", re.IGNORECASE)
@@ -82,7 +84,7 @@ def rapl(view: View) -> Iterator[Found]:
     if any(d.boundary == "package" and d.grade < "D" for d in view.look.domains):
         return
     for attempt in view.look.tried:
-        if attempt.name == "rapl" and not attempt.ok:
+        if attempt.name.partition(":")[0] == "rapl" and not attempt.ok:
             reason = attempt.reason or "no reason was given."
             code = "rapl-unreadable" if UNREADABLE.search(reason) else "rapl-absent"
             words = {"reason": reason, "reason_mend": attempt.mend or "See `perwatt doctor`."}

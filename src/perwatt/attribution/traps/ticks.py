@@ -35,10 +35,10 @@ UNEVEN_TICKS = 3.0
 
 
 def longer_than_request(view: View) -> Iterator[Found]:
-    """A summed domain whose tick is longer than a tenth of the requests or more."""
+    """A summed domain whose values are farther apart than a tenth of the requests are long."""
     lengths = np.array([(m.end_ns - m.start_ns) / 1e9 for m in view.look.marks])
     for domain in view.counted:
-        tick_s = view.tick_s(domain.name)
+        tick_s = view.resolution_s(domain.name)
         if tick_s is None or not len(lengths):
             continue
         share = float((lengths < tick_s).mean())
@@ -51,7 +51,7 @@ def too_few(view: View) -> Iterator[Found]:
     for domain in view.counted:
         if domain.name not in view.series or domain.grade == "D":
             continue
-        tick_s = view.tick_s(domain.name)
+        tick_s = view.resolution_s(domain.name)
         changes = view.changes_ns(domain.name)
         for pair_id in dict.fromkeys(pair for pair, _ in view.loads):
             spans = [span for pair, span in view.loads if pair == pair_id]
@@ -103,7 +103,7 @@ def uneven_repeats(view: View) -> Iterator[Found]:
         if mark.work is not None:
             groups[mark.pair_id, mark.work].append(mark)
     for domain in view.counted:
-        tick_s, curve = view.tick_s(domain.name), view.curve(domain.name)
+        tick_s, curve = view.resolution_s(domain.name), view.curve(domain.name)
         if tick_s is None or curve is None:
             continue
         worst = 0.0
