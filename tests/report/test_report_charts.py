@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perwatt.core.estimate import Estimate
+from perwatt.core.estimate import Estimate, Grade
 from perwatt.report.charts.axes import tick_labels
 from perwatt.report.charts.dots import Dot, DotRow, dots
 from perwatt.report.charts.ecdf import Curve, ecdf, steps
@@ -23,7 +23,7 @@ from perwatt.report.charts.stacked import Bar, Part, stacked
 from perwatt.report.charts.svg import el, num
 from perwatt.report.charts.timeaxis import time_axis
 from perwatt.report.sections.latency import quantile
-from perwatt.report.sections.tradeoff import pareto
+from perwatt.report.sections.tradeoff import _unlike, pareto
 from perwatt.report.timeline import Ticks, bucketed, lanes, power_ticks, stretches
 
 WIDTHS = st.sampled_from([284.0, 340.0, 860.0])
@@ -198,6 +198,17 @@ def test_stacked_parts_touch_and_end_at_their_sum(values: list[float], width: fl
 )
 def test_pareto(costs: list[float], gains: list[float], front: list[bool]) -> None:
     assert pareto(costs, gains) == front
+
+
+def test_unlike_joules_are_not_ranked() -> None:
+    def cost(grade: Grade, boundary: str) -> Estimate:
+        return Estimate(value=1.0, unit="J", grade=grade, boundary=boundary)
+
+    assert _unlike([cost("B", "package"), cost("B", "package")]) is None
+    grades = _unlike([cost("B", "package"), cost("D", "package")])
+    assert grades == "their joules are of unlike grades, B and D"
+    boundaries = _unlike([cost("B", "package"), cost("B", "system")])
+    assert boundaries == "their joules cover unlike boundaries, package and system"
 
 
 def _ticks(marks_ns: list[int], watts: list[float]) -> Ticks:

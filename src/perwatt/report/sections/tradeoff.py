@@ -39,7 +39,7 @@ def tradeoff(view: View) -> Section:
             absent.append(f"{view.labels[n]}: {lacking or 'not computed'}")
         else:
             found.append((n, x, y))
-    data: dict[str, object] = {"figure": None, "front": [], "absent": absent}
+    data: dict[str, object] = {"figure": None, "front": [], "unlike": None, "absent": absent}
     if found:
         data |= _figure(view, found)
     return Section(
@@ -48,7 +48,10 @@ def tradeoff(view: View) -> Section:
 
 
 def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str, object]:
+    unlike = _unlike([x for _, x, _ in found])
     on_front = pareto([x.value or 0.0 for _, x, _ in found], [y.value or 0.0 for *_, y in found])
+    if unlike:
+        on_front = [False] * len(found)
     points = [
         Point(
             pair=n,
@@ -82,4 +85,16 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
     return {
         "figure": figure(view, "pareto", caption, draw, data=table, wide=640),
         "front": front,
+        "unlike": unlike,
     }
+
+
+def _unlike(costs: Sequence[Estimate]) -> str | None:
+    """Why joules may not be ranked against each other; None where they may."""
+    boundaries = sorted({x.boundary or "unknown" for x in costs})
+    grades = sorted({x.grade or "unknown" for x in costs})
+    if len(boundaries) > 1:
+        return f"their joules cover unlike boundaries, {' and '.join(boundaries)}"
+    if len(grades) > 1:
+        return f"their joules are of unlike grades, {' and '.join(grades)}"
+    return None
