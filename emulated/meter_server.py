@@ -25,6 +25,7 @@ class PowerTrace:
     ) -> None:
         """`steps`: (seconds after the start, watts from then on), the first at 0."""
         self.start_ns = time.monotonic_ns() if start_ns is None else start_ns
+        self.steps = tuple(steps)
         self._at_s = [at for at, _ in steps]
         self._watts = [watts for _, watts in steps]
         self._sum_j = [0.0]

@@ -124,7 +124,7 @@ def test_abandoned_it_returns_at_once(server: MeterServer) -> None:
         ("ftp://host", "is no address of a meter"),
         ("host:notaport", "is no address of a meter"),
         ("a host", "is no address of a meter"),
-        ("host?pase=2", "has no option 'pase'. Known: domain, period, timeout"),
+        ("host?pase=2", "has no option 'pase'. Known: domain, period, timeout, verify"),
     ],
 )
 def test_a_bad_address_is_told_with_the_mend(text: str | None, sentence: str) -> None:

@@ -12,8 +12,8 @@ from emulated.metrics_servers import PrometheusServer
 from perwatt.attribution.integrate import curve_of, energy_between
 from perwatt.core.errors import SensorUnavailableError
 from perwatt.core.records import Reading
-from perwatt.sensors.prometheus import PrometheusSensor
 from perwatt.sensors.energy_units import unit_of
+from perwatt.sensors.prometheus import PrometheusSensor
 from perwatt.sensors.sampler import Sampler
 
 

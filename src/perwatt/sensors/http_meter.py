@@ -42,9 +42,8 @@ class HttpMeter:
         credentials: Credentials | None = None,
         bearer: str | None = None,
         password_in: str | None = None,
-        verify: bool = True,
     ) -> None:
-        """`bearer`: a token sent with each question. `verify`: check the TLS certificate.
+        """`bearer`: a token sent with each question.
 
         `password_in` is the environment variable that a person is told to set.
         """
@@ -56,7 +55,7 @@ class HttpMeter:
         tls = None
         if address.scheme == "https":
             tls = ssl.create_default_context()
-            if not verify:
+            if address.choice("verify", ("0", "1")) == "0":
                 tls.check_hostname = False
                 tls.verify_mode = ssl.CERT_NONE
         self._connection = Connection(address.host, address.port, tls)
@@ -132,7 +131,9 @@ class HttpMeter:
             mend = f"See that it is switched on and near, or wait longer: {longer}."
         elif isinstance(error, ssl.SSLCertVerificationError):
             why = f"has a certificate that cannot be checked ({error.verify_message})"
-            mend = "Set SSL_CERT_FILE to the file of its issuer."
+            mend = (
+                "Set SSL_CERT_FILE to its issuer's file, or add ?verify=0 where you trust the wire."
+            )
         elif isinstance(error, ConnectionRefusedError):
             why = "refuses connections"
         elif isinstance(error, socket.gaierror):

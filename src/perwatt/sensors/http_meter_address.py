@@ -11,8 +11,9 @@ from perwatt.core.errors import AddressNeededError, SensorUnavailableError
 
 __all__ = ["MeterAddress", "parse_address"]
 
-COMMON = frozenset({"domain", "period", "timeout"})
-"""Options of every meter: the domain's name, seconds between questions, seconds to wait."""
+COMMON = frozenset({"domain", "period", "timeout", "verify"})
+"""Of every meter: the domain's name, seconds between questions, seconds to wait, and `verify=0` for
+a certificate that nobody vouches for."""
 
 
 class MeterAddress(NamedTuple):
@@ -87,7 +88,12 @@ def parse_address(
         msg = f"The address of {sensor} has a user or password in it."
         name = f"PERWATT_{sensor.upper()}_PASSWORD"
         raise SensorUnavailableError(msg, f"Take it out, and set the variable {name} instead.")
-    if not host or url.scheme not in ("http", "https") or any(c.isspace() for c in url.netloc):
+    if (
+        not host
+        or host[0] == "-"
+        or url.scheme not in ("http", "https")
+        or any(c.isspace() for c in url.netloc)
+    ):
         msg = f"{sensor}:{text} is no address of a meter."
         raise SensorUnavailableError(msg, mend)
     known = COMMON | set(options)

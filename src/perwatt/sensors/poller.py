@@ -62,9 +62,6 @@ class Poller:
 
     def take(self) -> list[Reading]:
         """All that arrived since the last call, oldest first. Starts the thread."""
-        if self._thread is None and not self._stop.is_set():
-            self._thread = threading.Thread(target=self._run, name="perwatt-meter", daemon=True)
-            self._thread.start()
         with self._lock:
             taken, dropped = list(self._arrived), self._dropped
             self._arrived.clear()
@@ -73,6 +70,9 @@ class Poller:
             why = f"{dropped} readings were lost: nobody took them in time."
             oldest_ns = taken[0].t_ns
             taken[:0] = [Reading(domain=d, t_ns=oldest_ns, error=why) for d in self._domains]
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(target=self._run, name="perwatt-meter", daemon=True)
+            self._thread.start()
         return taken
 
     def close(self) -> None:

@@ -21,11 +21,11 @@ from perwatt.core.errors import AddressNeededError, SensorUnavailableError
 from perwatt.core.estimate import Grade
 from perwatt.core.records import Boundary, Domain, Reading
 from perwatt.sensors.clock_offset import ClockFit, Exchange, fit_clock, tightest
+from perwatt.sensors.energy_units import UNITS, unit_of
 from perwatt.sensors.http_meter import HttpMeter
 from perwatt.sensors.http_meter_address import MeterAddress, parse_address
 from perwatt.sensors.http_meter_auth import credentials_from
 from perwatt.sensors.poller import Opened, PolledSensor
-from perwatt.sensors.energy_units import UNITS, unit_of
 
 __all__ = ["PrometheusSensor"]
 

@@ -17,6 +17,7 @@ from perwatt.core.errors import SensorUnavailableError
 from perwatt.core.records import Domain, Reading
 from perwatt.sensors.http_meter import Answer, HttpMeter
 from perwatt.sensors.http_meter_address import MeterAddress, parse_address
+from perwatt.sensors.meter_resolution import FINE_J, read_figure
 from perwatt.sensors.poller import Opened, PolledSensor
 
 __all__ = ["TasmotaSensor"]
@@ -26,8 +27,6 @@ OUTLET_W = 4_000.0
 GAIN = (0.95, 1.05)
 """5% for the pulse-counting chips of such plugs (HLW8012, BL0937): developer.tuya.com, Energy
 Metering, "Sampling accuracy". One that was never calibrated (`PowerCal`) may be worse."""
-FINE_J = 10.0
-"""A counter with steps no larger than this is read rather than the gauge."""
 PASSWORD = "PERWATT_TASMOTA_PASSWORD"
 
 
@@ -126,9 +125,7 @@ def _ask(meter: HttpMeter, target: str) -> _Seen:
     if isinstance(energy.power, list):
         msg = f"{meter.named} meters {len(energy.power)} phases or channels."
         raise SensorUnavailableError(msg, "Use a plug with one.")
-    text = bytes(energy.total).decode()
-    try:
-        counter_j = float(text) * 3.6e6
-    except ValueError:
+    total = read_figure(bytes(energy.total))
+    if total is None:
         return _Seen(energy.power, None, None, answer)
-    return _Seen(energy.power, counter_j, 3.6e6 / 10 ** len(text.partition(".")[2]), answer)
+    return _Seen(energy.power, total.value * 3.6e6, total.step * 3.6e6, answer)
