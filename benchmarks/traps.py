@@ -63,7 +63,7 @@ WRAP: dict[str, Any] = {"range_units": 80_000_000, "start_units": 30_000_000}
 
 
 def in_step() -> Look:
-    return on_gpu(Day(request_s=0.9, gap_s=0.1, load_s=60.0), duty=0.25, look={"hz": 100.0})
+    return on_gpu(Day(request_s=0.9, gap_s=0.1, load_s=60.0), duty=0.25, look={"hz": 50.0})
 
 
 def missed_bursts() -> Look:
@@ -104,7 +104,7 @@ def absent() -> Look:
 
 
 def long_wait() -> Look:
-    return on_gpu(Day(wait_s=1500.0, after=False), look={"hz": 10.0})
+    return on_gpu(Day(wait_s=1500.0, after=False), look={"hz": 4.0})
 
 
 def neighbour() -> Look:

@@ -90,12 +90,17 @@ class View:
         self._curves: dict[str, Curve | None] = {}
 
     @cached_property
-    def series(self) -> dict[str, Series]:
+    def rows(self) -> dict[str, list[PowerSample]]:
+        """The samples of each domain that has any."""
         rows: dict[str, list[PowerSample]] = {name: [] for name in self.domains}
         for sample in self.look.samples:
             if sample.domain in rows:
                 rows[sample.domain].append(sample)
-        return {name: _series(self.domains[name], own) for name, own in rows.items() if own}
+        return {name: own for name, own in rows.items() if own}
+
+    @cached_property
+    def series(self) -> dict[str, Series]:
+        return {name: _series(self.domains[name], own) for name, own in self.rows.items()}
 
     @cached_property
     def loads(self) -> list[tuple[str, Span]]:
@@ -120,8 +125,7 @@ class View:
 
     def curve(self, name: str) -> Curve | None:
         if name not in self._curves:
-            mine = [s for s in self.look.samples if s.domain == name]
-            self._curves[name] = curve_of(mine, self.domains[name])
+            self._curves[name] = curve_of(self.rows.get(name, []), self.domains[name])
         return self._curves[name]
 
     def changes_ns(self, name: str) -> Ints:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from perwatt.attribution.integrate import energy_between
+from perwatt.attribution.integrate import energy_at
 from perwatt.attribution.traps.catalogue import Found
 from perwatt.attribution.traps.look import Mark, View, found
 
@@ -111,8 +111,8 @@ def uneven_repeats(view: View) -> Iterator[Found]:
             seconds = np.array([(m.end_ns - m.start_ns) / 1e9 for m in marks])
             if len(marks) < REPEATS or np.median(seconds) < 2 * tick_s:
                 continue
-            joules = [energy_between(curve, m.start_ns, m.end_ns) for m in marks]
-            watts = np.array([np.nan if j is None else j for j in joules]) / seconds
+            ends = np.array([(m.start_ns, m.end_ns) for m in marks], dtype=np.int64)
+            watts = np.diff(energy_at(curve, ends)).ravel() / seconds
             spread = _spread(watts[~np.isnan(watts)])
             explained = tick_s / (6**0.5 * float(np.median(seconds)))
             if spread > max(UNEVEN, UNEVEN_TICKS * explained):
