@@ -210,6 +210,31 @@ def test_what_lies_inside_another_domain_is_not_summed(plugins: None) -> None:
     assert [d.name for d in picked.counted] == ["module"]
 
 
+def test_a_measured_system_is_taken_before_an_estimated_package(
+    plugins: None, no_rapl: None
+) -> None:
+    class Rail(Wall):
+        grade: Grade = "C"
+        boundary: Boundary = "system"
+        prefix = "rail"
+
+    registry("sensor").register("rail")(Rail)
+    picked = pick(("auto",))
+    assert (picked.boundary, picked.grade) == ("system", "C")
+    assert [d.name for d in picked.counted] == ["rail0", "rail1"]
+
+
+def test_of_equal_grades_the_maker_own_interface_is_taken(plugins: None, powercap: Path) -> None:
+    class Hwmon(Wall):
+        grade: Grade = "B"
+        boundary: Boundary = "package"
+        prefix = "hwmon"
+
+    sensors = registry("sensor")
+    sensors._code["hwmon"] = Hwmon  # in place of the installed one, as a plug-in may be
+    assert {d.source for d in pick(("auto",)).domains} == {"rapl"}
+
+
 def test_the_boundary_can_be_asked_for(plugins: None, powercap: Path) -> None:
     both = ("board", "rapl")
     assert pick(both, uses_accelerator=True, boundary="package").boundary == "package"

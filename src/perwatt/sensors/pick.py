@@ -20,6 +20,8 @@ from perwatt.sensors.picked import Picked, SelectsProcesses, Tried, why_not
 
 __all__ = ["Picked", "SelectsProcesses", "Tried", "pick", "sensor_named"]
 
+LAST = ("hwmon", "ipmi", "estimated")
+
 Probed = tuple[Sensor, tuple[Domain, ...]]
 
 
@@ -51,7 +53,7 @@ def pick(
     tried: list[Tried] = []
     for name in names:
         if name == "auto":
-            found += _auto(order[0], tried)
+            found += _auto(order[:2], tried)
         else:
             found += _named(name, tried)
     unused = [each for each in tried if each.asked and not each.ok]
@@ -60,7 +62,7 @@ def pick(
         msg = f"The run requires energy of grade {require_grade}, but the sensor {why_not(unused)}."
         raise GradeError(msg, _mends(unused))
     if not found and fall_back:
-        found = _auto(order[0], tried)
+        found = _auto(order[:2], tried)
     if not found:
         raise SensorUnavailableError(f"No sensor can be used: {why_not(unused)}.", _mends(unused))
     domains = tuple(domain for _, own in found for domain in own)
@@ -118,10 +120,13 @@ def _named(text: str, tried: list[Tried]) -> list[Probed]:
     return [probed]
 
 
-def _auto(boundary: Boundary, tried: list[Tried]) -> list[Probed]:
-    """The best graded sensor at the boundary, and a measured package beside an accelerator."""
+def _auto(order: Sequence[Boundary], tried: list[Tried]) -> list[Probed]:
+    """The best graded sensor at the first boundary, and a measured package beside an accelerator.
+
+    Where the first boundary can only be estimated and the next is measured, the measured one it is.
+    """
     candidates: list[Probed] = []
-    for name in registry("sensor").names():
+    for name in sorted(registry("sensor").names(), key=_preference):
         try:
             sensor = sensor_named(name)
             candidates.append((sensor, tuple(sensor.probe())))
@@ -133,22 +138,32 @@ def _auto(boundary: Boundary, tried: list[Tried]) -> list[Probed]:
         except Exception as error:
             tried.append(Tried(name, False, f"{type(error).__name__}: {error}"))
     chosen = []
-    best = _best(candidates, boundary)
+    at_each = [best for boundary in order if (best := _best(candidates, boundary)) is not None]
+    best = next((b for b in at_each if _measured(b)), at_each[0] if at_each else None)
     if best is not None:
         chosen.append(best)
-    if boundary == "accelerator":
+    if order[0] == "accelerator":
         beside = _best(candidates, "package")
-        if beside is not None and all(domain.grade < "D" for domain in beside[1]):
+        if beside is not None and _measured(beside) and beside is not best:
             chosen.append(beside)
     _close([each for each in candidates if all(each[0] is not kept for kept, _ in chosen)])
     if best is None:
         failed = why_not([t for t in tried if not t.ok and not t.needs_address])
-        msg = f"No sensor here reads the energy of the {boundary} ({failed})."
+        msg = f"No sensor here reads the energy of the {order[0]} ({failed})."
         raise SensorUnavailableError(msg, _mends(tried))
     return chosen
 
 
-def _best(candidates: list[Probed], boundary: Boundary) -> Probed | None:
+def _preference(name: str) -> tuple[int, str]:
+    """Of two equal grades the one that reads the maker's own interface: hwmon may repeat it."""
+    return (LAST.index(name) if name in LAST else -1), name
+
+
+def _measured(probed: Probed) -> bool:
+    return all(domain.grade < "D" for domain in probed[1])
+
+
+def _best(candidates: Sequence[Probed], boundary: Boundary) -> Probed | None:
     at = [c for c in candidates if any(d.boundary == boundary for d in c[1])]
     return min(at, key=lambda c: max(d.grade for d in c[1] if d.boundary == boundary), default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -37,8 +38,8 @@ class Tried(msgspec.Struct, frozen=True):
     """It reads what the user names, and nobody named anything."""
 
 
-HERE = ("rapl", "nvml", "amdsmi", "apple")
-"""Whose absence a reader of the first line asks about."""
+HERE = ("apple",) if sys.platform == "darwin" else ("rapl", "nvml")
+"""Whose absence a reader of the first line asks about; `doctor` lists the rest."""
 
 
 class Picked(msgspec.Struct, kw_only=True):
@@ -102,7 +103,6 @@ def _energy_line(picked: Picked) -> str:
 def _estimated_line(picked: Picked) -> str:
     counted = picked.counted
     low, high = min(d.gain_low for d in counted), max(d.gain_high for d in counted)
-    # What is not of this machine at all (another platform, a package) is doctor's to list.
     failed = [
         t for t in picked.tried if not (t.ok or t.asked or t.needs_address) and t.name in HERE
     ]
