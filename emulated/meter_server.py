@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from bisect import bisect_right
@@ -71,13 +72,16 @@ class MeterServer:
     or a status number.
     """
 
-    def __init__(self, answer: Callable[[Asked], Sent]) -> None:
+    def __init__(self, answer: Callable[[Asked], Sent], tls: ssl.SSLContext | None = None) -> None:
+        """`tls`: a server context with its certificate, to speak https."""
         self._answer = answer
         self.fault: str | int | None = None
         self.asked: list[Asked] = []
         self._gone = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.meter = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +72,40 @@ def test_each_fault_is_one_sentence_in_bounded_time(
     server.fault = None
     assert meter.get("/x").body  # and it goes on
     meter.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
+def test_a_certificate_is_checked_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {cert} -days 2"
+    more = ["-subj", "/CN=bmc", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*make.split(), *more], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with MeterServer(lambda asked: Sent("1"), tls=context) as server:
+        url = f"https://{server.host}"
+        meter = HttpMeter(parse_address("redfish", url))
+        with pytest.raises(
+            SensorUnavailableError, match="certificate that cannot be checked"
+        ) as no:
+            meter.get("/")
+        assert "SSL_CERT_FILE" in (no.value.mend or "")
+        assert "?verify=0" in (no.value.mend or "")
+        meter.close()
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        trusting = HttpMeter(parse_address("redfish", url))
+        assert trusting.get("/").body == b"1"
+        trusting.close()
+        monkeypatch.delenv("SSL_CERT_FILE")
+        careless = HttpMeter(parse_address("redfish", f"{url}?verify=0"))
+        assert [careless.get("/").body for _ in range(2)] == [b"1", b"1"]
+        server.fault = "hang"
+        hurried = HttpMeter(parse_address("redfish", f"{url}?verify=0&timeout=0.2"))
+        with pytest.raises(SensorUnavailableError, match="did not answer"):
+            hurried.get("/")
+        careless.close()
 
 
 def test_nobody_there_and_no_such_host() -> None:
