@@ -120,19 +120,25 @@ def calibrated_hosts(folder: Path) -> None:
     print("host                  b, 95%              held out  inside   before: p50    after: p50")
     before: list[float] = []
     after: list[float] = []
+    slope_only: list[float] = []
+    shapes: list[float] = []
     inside = 0
     for host, rated in CPU_RATED_W.items():
-        used, held = split([r for r in rows if r["host"] == host], rated)
+        own = [r for r in rows if r["host"] == host]
+        shapes += shape_ratios(own)
+        used, held = split(own, rated)
         found = fit(used)
         errors = []
+        hits = 0
         for stretch in held:
             value, low, high = predict(found, stretch.sensors_w)
-            inside += low <= stretch.meter_w <= high
+            hits += low <= stretch.meter_w <= high
             errors.append((stretch.sensors_w / stretch.meter_w, value / stretch.meter_w))
+        inside += hits
+        slope_only += [s.meter_w / (found.b * s.sensors_w) for s in held]
         ratios = np.abs(np.array(errors) - 1)
         before += list(ratios[:, 0])
         after += list(ratios[:, 1])
-        hits = sum(low_high(found, s) for s in held)
         print(
             f"{host:20}  {found.b:4.2f} [{found.b_low:.2f}, {found.b_high:.2f}]  {len(held):8d}  "
             f"{hits:6d}   {np.median(ratios[:, 0]):11.0%}   {np.median(ratios[:, 1]):11.0%}"
@@ -142,14 +148,29 @@ def calibrated_hosts(folder: Path) -> None:
             f"{name}: median absolute error {np.median(errs):.0%}, p90 {np.quantile(errs, 0.9):.0%}"
         )
     print(f"95% intervals of the calibrated estimate hold {inside} of {len(after)} held-out watts")
+    low, high = np.quantile(slope_only, [0.025, 0.975])
+    print(
+        f"the slope alone, which is all a wall meter tells of a package: 95% of truth/(b × estimate) "
+        f"lies in {low:.2f}× to {high:.2f}×"
+    )
+    print(
+        f"the same load on some cores and over all (within 3 points, from 20%): watts differ by "
+        f"{np.median(shapes):.2f}× in the median, {max(shapes):.1f}× at most, {len(shapes)} pairs"
+    )
 
 
-def low_high(found: object, stretch: Stretch) -> bool:
-    from perwatt.sensors.calibrate import Fit
-
-    assert isinstance(found, Fit)
-    _, low, high = predict(found, stretch.sensors_w)
-    return low <= stretch.meter_w <= high
+def shape_ratios(rows: list[dict[str, str]]) -> list[float]:
+    """Greater over smaller watts of two shapes of load, at loads no more than 3 points apart."""
+    points = [
+        [(float(r["cpu_load"]), float(r["rapl_power"])) for r in rows if r["load_type"] == shape]
+        for shape in SHAPES
+    ]
+    return [
+        max(one / other, other / one)
+        for load, one in points[0]
+        for near, other in points[1]
+        if load >= 20 and abs(load - near) <= 3
+    ]
 
 
 def split(rows: list[dict[str, str]], rated: float) -> tuple[list[Stretch], list[Stretch]]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from emulated.meter_server import PowerTrace
@@ -28,7 +29,7 @@ from perwatt.sensors.calibrate_measure import (
 )
 from perwatt.sensors.cpu_parts import identify, rating
 from perwatt.sensors.estimated import EstimatedSensor
-from perwatt.sensors.estimated_cpu import power_w
+from perwatt.sensors.estimated_cpu import gain, power_w
 from perwatt.sensors.estimated_line import WALL
 from perwatt.sensors.host_profile import VERSION, HostProfile, Meter, identity, save
 from perwatt.sensors.sampler import Sampler
@@ -124,12 +125,23 @@ def test_a_plug_and_the_estimate_give_back_the_true_line(host: Host, tmp_path: P
     data = stretches_of(looks, "estimate", "meter")
     assert len(data) == 8
     line = fit(data, domains=("estimated:package-0",), gain=(0.99, 1.01))
-    assert line.b == pytest.approx(B, rel=0.12)
-    assert line.a_w == pytest.approx(A_W, rel=0.12)
-    _keeps_and_uses(line_profile(data, tmp_path), host, tmp_path)
+    # a machine that is held up widens the interval, which must then hold the truth
+    assert abs(line.b - B) < max(0.12 * B, line.b_high - line.b)
+    assert abs(line.a_w - A_W) < max(0.12 * A_W, line.a_high_w - line.a_w)
 
 
-def line_profile(data: list[Stretch], tmp_path: Path) -> HostProfile:
+def profile_of(tmp_path: Path) -> HostProfile:
+    """As measured on that host with a plug that is off by 0.3 W to and fro."""
+    data = tuple(
+        Stretch(
+            load=share,
+            kind=KINDS[n % 4],
+            seconds=8,
+            sensors_w=power_w(RATED_W, share),
+            meter_w=A_W + B * power_w(RATED_W, share) + 0.3 * (-1) ** n,
+        )
+        for n, share in enumerate(LOADS * 3)
+    )
     return HostProfile(
         version=VERSION,
         host=identity(tmp_path / "proc", tmp_path),
@@ -139,33 +151,51 @@ def line_profile(data: list[Stretch], tmp_path: Path) -> HostProfile:
         ),
         sensors=None,
         estimate=fit(data, domains=("estimated:package-0",), gain=(0.99, 1.01)),
-        stretches={"estimate": tuple(data)},
+        stretches={"estimate": data},
     )
 
 
-def _keeps_and_uses(profile: HostProfile, host: Host, tmp_path: Path) -> None:
-    save(profile, tmp_path / "profile.json")
+def test_a_wall_meters_line_gives_the_whole_host(host: Host, tmp_path: Path) -> None:
+    save(profile_of(tmp_path), tmp_path / "profile.json")
     sensor = EstimatedSensor("cpu", proc=tmp_path / "proc", sysfs=tmp_path)
     package, whole = sensor.probe()
-    assert (package.name, whole.name, whole.boundary, whole.grade) == (
-        *("package-0", WALL),
-        *("system", "D"),
-    )
-    assert whole.covers == ("package-0", "dram-0")
+    assert [d.name for d in (package, whole)] == ["package-0", WALL]
+    assert (whole.boundary, whole.grade, whole.covers) == ("system", "D", ("package-0", "dram-0"))
     assert "Calibrated 2026-11-21 against shelly (plug)" in str(whole.note)
-    assert package.gain_high / package.gain_low > 4 > whole.gain_high / whole.gain_low
-    for share in (0.0, 0.75):  # 75% was never measured
-        host.set(share, KINDS[0])
-        time.sleep(0.1)
-        sensor.read()
-        truth = -host.energy_j(time.monotonic_ns())
-        first = {r.domain: r for r in sensor.read()}[WALL]
-        time.sleep(0.15)
-        last = {r.domain: r for r in sensor.read()}[WALL]
-        truth += host.energy_j(time.monotonic_ns())
-        assert first.counter_j is not None and last.counter_j is not None
-        guessed = last.counter_j - first.counter_j
-        assert whole.gain_low * 0.9 * guessed < truth < whole.gain_high * 1.1 * guessed
+    assert (package.gain_low, package.gain_high) == gain(rating(identify(CPU)))
+    assert 0.9 < whole.gain_low < 1 < whole.gain_high < 1.1
+    host.set(0.75, KINDS[0])  # never measured
+    time.sleep(0.1)
+    sensor.read()
+    before = {r.domain: r for r in sensor.read()}
+    time.sleep(0.1)
+    after = {r.domain: r for r in sensor.read()}
+    joules = {}
+    for name in (package.name, whole.name):
+        first, last = before[name].counter_j, after[name].counter_j
+        assert first is not None and last is not None
+        joules[name] = last - first
+    seconds = (after[WALL].t_ns - before[WALL].t_ns) / 1e9
+    assert joules[WALL] == pytest.approx(A_W * seconds + B * joules["package-0"], rel=0.01)
+
+
+def test_a_package_meters_line_corrects_the_package(host: Host, tmp_path: Path) -> None:
+    profile = profile_of(tmp_path)
+    meter = msgspec.structs.replace(profile.meter, source="rapl", boundary="package")
+    save(msgspec.structs.replace(profile, meter=meter), tmp_path / "profile.json")
+    (package,) = EstimatedSensor("cpu", proc=tmp_path / "proc", sysfs=tmp_path).probe()
+    assert (package.name, package.boundary, package.grade) == ("package-0", "package", "D")
+    assert 0.9 < package.gain_low < 1 < package.gain_high < 1.1
+    assert "against rapl" in str(package.note)
+    (plain,) = EstimatedSensor("uncalibrated,cpu", proc=tmp_path / "proc", sysfs=tmp_path).probe()
+    assert plain.gain_high > 2 and "Calibrated" not in str(plain.note)
+
+
+def test_a_damaged_profile_is_said_and_not_used(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text("{")
+    (package,) = EstimatedSensor("cpu", proc=tmp_path / "proc", sysfs=tmp_path).probe()
+    assert package.gain_high > 2
+    assert "Not calibrated: The host profile" in str(package.note)
 
 
 def test_every_load_comes_once_a_round_in_shuffled_order() -> None:

@@ -1,9 +1,9 @@
 """Known loads of the CPU, by child processes that end with the block that started them.
 
 One load draws unlike watts by what is computed and on which cores: on the hosts of CodeCarbon's
-profiles two idle-to-full sweeps, one over some cores and one over all, differ by up to two times at
-the same load (benchmarks/estimate_error.py). So each round has another of four kinds, and the
-residual of the fit holds their differences.
+profiles, watts at the same load on some cores and over all differ by up to 3.6 times
+(benchmarks/estimate_error.py). So each round has another of four kinds, and the residual of the fit
+holds their differences.
 """
 
 from __future__ import annotations

@@ -35,7 +35,10 @@ class Line:
         if self._boundary == "package":
             busy = seen_low + BUSY_LOAD * (seen_high - seen_low)
             return [self._over(package, busy, package.note)]
-        note = f"All this host draws from the wall, in the CPU's estimated load. {package.note}"
+        note = (
+            "All this host draws from the wall, told by the CPU's load alone: an accelerator at "
+            "work is in it only as far as it was at work then."
+        )
         whole = msgspec.structs.replace(
             self._over(package, seen_low, note),
             name=WALL,
