@@ -442,7 +442,8 @@ def test_traps_come_gravest_first_and_as_one_verdict_each() -> None:
     twice = [*every, msgspec.structs.replace(every[0], domain="gpu1")]
     verdicts = verdicts_of(twice)
     assert len(verdicts) == len({(each.code, each.pair_id) for each in twice})
-    assert (verdicts[0].code, verdicts[0].sentence) == (every[0].code, every[0].sentence)
+    assert verdicts[0].code == every[0].code
+    assert verdicts[0].sentence == f"{every[0].sentence} The same holds for gpu1."
 
 
 def test_nothing_to_look_at_is_no_trap() -> None:

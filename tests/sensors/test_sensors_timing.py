@@ -30,6 +30,13 @@ def test_the_tick_is_the_median_time_between_changes() -> None:
     assert (timing.changes, timing.read_s) == (15, 0.002)
 
 
+def test_what_was_polled_fast_is_thinned_and_what_was_handed_over_is_not() -> None:
+    polled = Watched(readings(1, 101), (0.001,) * 100)
+    assert [r.t_ns // MS for r in polled.every(40 * MS)] == [1, 41, 81]
+    handed_over = Watched(readings(1, 101), (0.001,) * 7)
+    assert len(list(handed_over.every(40 * MS))) == 100
+
+
 def test_one_change_is_no_tick_and_an_estimate_has_none() -> None:
     timing = timing_of(COUNTER, Watched(readings(100, 150), (0.001,)))
     assert (timing.tick_s, timing.changes) == (None, 1)

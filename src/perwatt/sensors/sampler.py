@@ -11,7 +11,7 @@ from perwatt.core.clock import now_ns, seconds
 from perwatt.core.protocols import Sensor
 from perwatt.core.records import Domain, PowerSample, Reading, SensorTiming
 from perwatt.sensors.sampler_changes import ChangePoints
-from perwatt.sensors.timing import timing_of, watch
+from perwatt.sensors.timing import timing_of, watch, worth_s
 from perwatt.sensors.unwrap import Unwrapper
 
 __all__ = ["Sampler", "SensorCost"]
@@ -195,12 +195,12 @@ class Sampler:
         timings: list[SensorTiming] = []
         for source in self._sources:
             try:
-                watched = watch(source.sensor, self._timing_s)
+                watched = watch(source.sensor, worth_s(source.domains, self._timing_s))
             except Exception:  # a plug-in may raise anything; the first poll records its failure
                 timings += [SensorTiming(domain=domain.name) for domain in source.domains]
                 continue
             timings += [timing_of(domain, watched) for domain in source.domains]
-            for reading in watched.readings:
+            for reading in watched.every(self._period_ns):
                 self._take(reading, stalled=False, stepped=False, edge=False)
         self.timings = tuple(timings)
         self._callers_cpu_s += time.thread_time() - begun_s

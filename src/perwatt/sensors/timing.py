@@ -8,7 +8,8 @@ purpose (`timing_lag.measure_lag`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
@@ -19,10 +20,12 @@ from perwatt.core.clock import now_ns, seconds
 from perwatt.core.protocols import Sensor
 from perwatt.core.records import Domain, Reading, SensorTiming
 
-__all__ = ["Watched", "measure_timing", "timing_of", "watch"]
+__all__ = ["Watched", "measure_timing", "timing_of", "watch", "worth_s"]
 
 NAP_S = 0.0005
 """At most 2,000 reads a second: fine enough for the 1 ms of RAPL, and a bound on the CPU taken."""
+COST_S = 0.02
+"""Some tens of reads, enough for what one of them takes."""
 
 
 class Watched(NamedTuple):
@@ -31,6 +34,20 @@ class Watched(NamedTuple):
     readings: tuple[Reading, ...]
     read_s: tuple[float, ...]
     """How long each call of `read` took."""
+
+    def every(self, period_ns: int) -> Iterator[Reading]:
+        """The readings, of a source that answers each call at most one in a period per domain.
+
+        One that keeps its own log gives all: what it leaves out now it never gives again.
+        """
+        count = Counter(reading.domain for reading in self.readings)
+        taken_ns: dict[str, int] = {}
+        for reading in self.readings:
+            last_ns = taken_ns.get(reading.domain)
+            polled = count[reading.domain] == len(self.read_s)
+            if not polled or last_ns is None or reading.t_ns - last_ns >= period_ns:
+                taken_ns[reading.domain] = reading.t_ns
+                yield reading
 
 
 def watch(sensor: Sensor, duration_s: float) -> Watched:
@@ -49,6 +66,12 @@ def watch(sensor: Sensor, duration_s: float) -> Watched:
         costs.append(seconds(begun_ns, now_ns()))
         readings += got
         time.sleep(NAP_S)
+
+
+def worth_s(domains: Sequence[Domain], duration_s: float) -> float:
+    """How much of `duration_s` to watch a source: estimates (grade D) have no tick to be seen."""
+    estimate = all(domain.grade == "D" for domain in domains)
+    return min(duration_s, COST_S) if estimate else duration_s
 
 
 def timing_of(domain: Domain, watched: Watched) -> SensorTiming:
@@ -83,5 +106,5 @@ def measure_timing(
     sensor: Sensor, domains: Sequence[Domain], duration_s: float
 ) -> tuple[SensorTiming, ...]:
     """Tick and read cost of each domain of a probed sensor, seen over `duration_s` seconds."""
-    watched = watch(sensor, duration_s)
+    watched = watch(sensor, worth_s(domains, duration_s))
     return tuple(timing_of(domain, watched) for domain in domains)

@@ -47,16 +47,20 @@ def find_traps(look: Look) -> tuple[Found, ...]:
 
 def verdicts_of(every: Iterable[Found]) -> tuple[Verdict, ...]:
     """One verdict for each trap and pair; where several domains share one, the first speaks."""
-    result: dict[tuple[str, str | None], Verdict] = {}
+    groups: dict[tuple[str, str | None], list[Found]] = {}
     for each in every:
-        result.setdefault(
-            (each.code, each.pair_id),
-            Verdict(
-                code=each.code,
-                severity=each.severity,
-                sentence=each.sentence,
-                mend=each.mend,
-                pair_id=each.pair_id,
-            ),
-        )
-    return tuple(result.values())
+        groups.setdefault((each.code, each.pair_id), []).append(each)
+    return tuple(_verdict(group) for group in groups.values())
+
+
+def _verdict(group: list[Found]) -> Verdict:
+    first = group[0]
+    others = dict.fromkeys(e.domain for e in group if e.domain not in (None, first.domain))
+    also = f" The same holds for {', '.join(str(name) for name in others)}." if others else ""
+    return Verdict(
+        code=first.code,
+        severity=first.severity,
+        sentence=first.sentence + also,
+        mend=first.mend,
+        pair_id=first.pair_id,
+    )
