@@ -150,8 +150,8 @@ def calibrated_hosts(folder: Path) -> None:
     print(f"95% intervals of the calibrated estimate hold {inside} of {len(after)} held-out watts")
     low, high = np.quantile(slope_only, [0.025, 0.975])
     print(
-        f"the slope alone, which is all a wall meter tells of a package: 95% of truth/(b × estimate) "
-        f"lies in {low:.2f}× to {high:.2f}×"
+        "the slope alone, which is all a wall meter tells of a package: 95% of truth/(b × estimate)"
+        f" lies in {low:.2f}× to {high:.2f}×"
     )
     print(
         f"the same load on some cores and over all (within 3 points, from 20%): watts differ by "

@@ -154,7 +154,7 @@ def test_memory_is_told_by_its_size_apart_from_the_package(tmp_path: Path) -> No
     assert (package.name, memory.name, memory.boundary) == ("package-0", "dram-0", "package")
     assert package.covers == memory.covers == ()
     assert memory.gain_low == pytest.approx(0.25) and memory.gain_high == pytest.approx(3.75)
-    assert "0.12 W per GB" in str(memory.note) and "this guest's share" in str(memory.note)
+    assert "0.12 W per GB" in str(memory.note) and "this guest's 32 GB" in str(memory.note)
     first = {r.domain: r for r in sensor.read()}
     time.sleep(0.05)
     then = {r.domain: r for r in sensor.read()}["dram-0"]

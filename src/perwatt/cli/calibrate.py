@@ -185,8 +185,7 @@ def lines_of(profile: HostProfile, path: Path) -> list[str]:
     lines = [f"Meter: {meter.source} ({meter.device}), {meter.boundary} boundary."]
     for found in (profile.sensors, profile.estimate):
         if found is not None:
-            guessed = "" if found is profile.sensors else ", before this calibration"
-            lines += [_sentence(meter.source, found) + f"{guessed}."]
+            lines.append(_sentence(meter.source, found))
     if profile.estimate is not None:
         low, high = _range(profile.estimate)
         lines.append(
@@ -199,10 +198,10 @@ def lines_of(profile: HostProfile, path: Path) -> list[str]:
 
 def _sentence(meter: str, found: Fit) -> str:
     return (
-        f"{meter} = {found.a_w:.3g} W [{found.a_low_w:.3g}, {found.a_high_w:.3g}] + {found.b:.3g} "
-        f"[{found.b_low:.3g}, {found.b_high:.3g}] × ({' + '.join(found.domains)}), 95%; residual "
-        f"{found.residual_sd_w:.2g} W over {found.n} stretches at {found.loads} loads, "
-        f"{found.sensors_low_w:.3g} to {found.sensors_high_w:.3g} W"
+        f"{meter} = {found.a_w:.4g} W [{found.a_low_w:.4g}, {found.a_high_w:.4g}] + {found.b:.4g} "
+        f"[{found.b_low:.4g}, {found.b_high:.4g}] × ({' + '.join(found.domains)}), 95%; residual "
+        f"{found.residual_sd_w:.2g} W over {found.n} stretches at {found.loads} loads, where the "
+        f"sensors read {found.sensors_low_w:.3g} to {found.sensors_high_w:.3g} W."
     )
 
 

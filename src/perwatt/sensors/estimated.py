@@ -135,9 +135,8 @@ class _Memory:
         self._power_w = MEMORY.middle_w * gigabytes
         if self._start_ns is None:
             self._start_ns = now_ns()
-        whose = (
-            "this guest's share of the host's memory" if identify(cpuinfo).guest else "installed"
-        )
+        guest = identify(cpuinfo).guest
+        whose = f"this guest's {gigabytes:.3g} GB" if guest else f"{gigabytes:.3g} GB installed"
         return [
             Domain(
                 name="dram-0",
@@ -151,7 +150,7 @@ class _Memory:
                 gain_high=round(MEMORY.high_w / MEMORY.middle_w, 2),
                 note=(
                     f"Guessed: {MEMORY.middle_w:g} W per GB ({MEMORY.low_w:g} to "
-                    f"{MEMORY.high_w:g}), {self._power_w:.3g} W for {gigabytes:.3g} GB {whose}, "
+                    f"{MEMORY.high_w:g}), {self._power_w:.3g} W for {whose}, "
                     "the same at any load; not in the package's joules."
                 ),
             )
