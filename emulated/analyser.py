@@ -39,7 +39,7 @@ class PowerAnalyser:
         self._server = _Server(("127.0.0.1", 0), _Talk)
         self._server.analyser = self
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.003}, daemon=True
         )
 
     @property

@@ -83,7 +83,7 @@ class MeterServer:
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.003}, daemon=True
         )
 
     @property

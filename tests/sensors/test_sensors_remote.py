@@ -96,7 +96,7 @@ def test_joules_elsewhere_are_joules_here(served: SampleServer) -> None:
     assert "rapl read by perwatt sampler on 127.0.0.1" in (domain.note or "")
     sampler = Sampler([sensor], hz=50, timing_s=0)
     sampler.start()
-    time.sleep(0.6)
+    time.sleep(0.35)
     sampler.stop()
     sensor.close()
     samples = sampler.drain()
@@ -106,7 +106,7 @@ def test_joules_elsewhere_are_joules_here(served: SampleServer) -> None:
     curve = curve_of(samples, domain)
     assert curve is not None
     a, b = int(curve.t_ns[0]), int(curve.t_ns[-1])
-    assert b - a > 0.3 * S
+    assert b - a > 0.15 * S
     # The same clock on both sides, so the dates are right to the round trip's half.
     assert energy_between(curve, a, b) == pytest.approx(200 * (b - a) / S, rel=0.02)
 
@@ -193,13 +193,13 @@ def test_a_sampler_started_anew_is_a_flagged_gap_and_never_negative_joules() -> 
         sampler.start()
         for seq in range(1, 6):
             script.add(seq, 10.0 * seq)
-            time.sleep(0.02)
+            time.sleep(0.012)
         time.sleep(0.05)
         script.session, script.kept = "second", []
         for seq in range(1, 9):
             script.add(seq, 40.0 + 10 * seq)  # it looks like a small, plausible rise
-            time.sleep(0.02)
-        time.sleep(0.1)
+            time.sleep(0.012)
+        time.sleep(0.06)
         sampler.stop()
         sensor.close()
     samples = sampler.drain()
@@ -304,7 +304,7 @@ def test_batches_are_lines_with_rising_numbers_and_old_ones_give_way(lamp: Lamp)
     server = SampleServer(sampler, hz=1000, kept=10)
     sampler.start()
     server.start()
-    time.sleep(0.1)
+    time.sleep(0.04)
     with urllib.request.urlopen(f"{server.url}/v1/samples?since=0", timeout=2) as answer:
         head, *samples = [json.loads(line) for line in answer.read().splitlines()]
     server.close()

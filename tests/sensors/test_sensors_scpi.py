@@ -33,7 +33,7 @@ def test_needs_an_address() -> None:
 
 @pytest.mark.parametrize(("make", "integrating"), [("wt310e", False), ("hmc8015", True)])
 def test_joules_are_those_that_flowed(make: str, integrating: bool) -> None:
-    trace = PowerTrace([(0.0, 400.0), (0.25, 900.0)])
+    trace = PowerTrace([(0.0, 400.0), (0.12, 900.0)])
     with PowerAnalyser(trace, make, integrating) as analyser:
         sensor = ScpiSensor(f"{analyser.address}?period=0.02")
         (domain,) = sensor.probe()
@@ -42,7 +42,7 @@ def test_joules_are_those_that_flowed(make: str, integrating: bool) -> None:
         assert domain.gain_high == pytest.approx(1.005)
         sampler = Sampler([sensor], hz=100, timing_s=0)
         sampler.start()
-        time.sleep(0.45)
+        time.sleep(0.25)
         sampler.stop()
         sensor.close()
     samples = sampler.drain()
@@ -50,7 +50,7 @@ def test_joules_are_those_that_flowed(make: str, integrating: bool) -> None:
     curve = curve_of(samples, domain)
     assert curve is not None
     a, b = int(curve.t_ns[0]), int(curve.t_ns[-1])
-    assert b - a > 0.3e9
+    assert b - a > 0.15e9
     true_j = trace.energy_j(b) - trace.energy_j(a)
     # A gauge finds the step to half a period of 20 ms; a counter errs by its read alone.
     error_j = 3 if integrating else 500 * 0.02
@@ -96,11 +96,11 @@ def test_an_overload_is_a_failed_reading_and_never_a_number(make: str) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
-    [("hang", "within 0.2 s"), ("cut", "failed"), ("endless", "failed")],
+    [("hang", "within 0.1 s"), ("cut", "failed"), ("endless", "failed")],
 )
 def test_an_analyser_that_fails_is_a_flagged_gap_in_bounded_time(fault: str, sentence: str) -> None:
     with PowerAnalyser(PowerTrace()) as analyser:
-        sensor = ScpiSensor(f"{analyser.address}?period=0.02&timeout=0.2")
+        sensor = ScpiSensor(f"{analyser.address}?period=0.02&timeout=0.1")
         sensor.probe()
         analyser.fault = fault
         failed = first_error(sensor)

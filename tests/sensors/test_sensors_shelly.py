@@ -42,16 +42,16 @@ def test_without_an_address_it_says_what_to_write() -> None:
 
 
 def test_gen2_counter_gives_the_joules_that_flowed() -> None:
-    trace = PowerTrace([(0.0, 1000.0), (0.6, 3000.0), (1.0, 1000.0)])
+    trace = PowerTrace([(0.0, 2000.0), (0.3, 3000.0), (0.5, 1000.0)])
     with ShellyGen2(trace) as plug:
-        sensor = ShellySensor(f"{plug.host}?period=0.05", watch_s=0.3)
+        sensor = ShellySensor(f"{plug.host}?period=0.05", watch_s=0.2)
         (domain,) = sensor.probe()
         assert (domain.name, domain.kind, domain.boundary) == ("wall", "counter", "system")
         assert (domain.grade, domain.source) == ("A", "shelly")
         assert "3.6 J" in (domain.note or "")
-        sampler = Sampler([sensor], hz=100)
+        sampler = Sampler([sensor], hz=100, timing_s=0)
         sampler.start()
-        time.sleep(1.2)
+        time.sleep(0.5)
         sampler.stop()
         sensor.close()
     samples = sampler.drain()
@@ -60,7 +60,7 @@ def test_gen2_counter_gives_the_joules_that_flowed() -> None:
     assert curve is not None
     a, b = int(curve.t_ns[0]), int(curve.t_ns[-1])
     true_j = trace.energy_j(b) - trace.energy_j(a)
-    assert b - a > 0.9e9
+    assert b - a > 0.35e9
     # Two ends of 3.6 J each, and the round trip at up to 3 kW.
     assert energy_between(curve, a, b) == pytest.approx(true_j, abs=20)
 
@@ -206,3 +206,18 @@ def test_probing_twice_is_one_device_and_nothing_is_read_before_or_after() -> No
         assert len(sensor.read()) == 1
         sensor.close()
         assert list(sensor.read()) == []
+
+
+def test_a_plug_that_hangs_does_not_hold_up_the_sampler() -> None:
+    with ShellyGen2(PowerTrace()) as plug:
+        sensor = ShellySensor(f"{plug.host}?kind=gauge&period=0.05&timeout=5")
+        sampler = Sampler([sensor], hz=100, timing_s=0)
+        plug.fault = "hang"
+        sampler.start()
+        time.sleep(0.25)
+        sampler.stop()
+        sensor.close()
+    (cost,) = sampler.costs()
+    assert cost.reads > 10  # a read that waited would have taken 5 s
+    assert cost.mean_read_s is not None
+    assert cost.mean_read_s < 0.02

@@ -86,7 +86,7 @@ class SampleServer:
             msg = f"{host}:{port} cannot be listened at: {error.strerror or error}."
             raise PortInUseError(msg, "Name another with --listen HOST:PORT.") from None
         self._threads = (
-            threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True),
+            threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True),
             threading.Thread(target=self._pump, daemon=True),
         )
 
