@@ -145,12 +145,12 @@ class _Source:
             msg = f"{self._meter.named} sent something else than series: {error}."
             raise SensorUnavailableError(msg, "See that it is a Prometheus server.") from None
         mark = (MARK, "1")
-        dates = {labels - {mark}: number for labels, _, number in told if mark in labels}
+        # `timestamp` drops the name, but for servers that put this off to the end.
+        dates = {_nameless(labels - {mark}): n for labels, _, n in told if mark in labels}
         values = {}
         for labels, asked_s, number in told:
             if mark not in labels:
-                bare = frozenset(pair for pair in labels if pair[0] != "__name__")
-                scraped_ns = round(dates.get(bare, asked_s) * 1e9)
+                scraped_ns = round(dates.get(_nameless(labels), asked_s) * 1e9)
                 values[labels] = _Value(number, scraped_ns)
         return values
 
@@ -183,6 +183,10 @@ class _Source:
             msg = f"{self._meter.named} gave a {answer.data.result_type}, not one value a series."
             raise SensorUnavailableError(msg, "Leave out the [range] of the query.")
         return answer.data.result
+
+
+def _nameless(labels: Labels) -> Labels:
+    return frozenset(pair for pair in labels if pair[0] != "__name__")
 
 
 def _unit(found: Mapping[Labels, _Value], address: MeterAddress) -> str:
