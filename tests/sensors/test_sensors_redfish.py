@@ -10,8 +10,19 @@ from emulated.bmc import RedfishBmc
 from emulated.meter_server import PowerTrace
 from perwatt.attribution.integrate import curve_of, energy_between
 from perwatt.core.errors import SensorUnavailableError
+from perwatt.core.records import Reading
 from perwatt.sensors.redfish import RedfishSensor
 from perwatt.sensors.sampler import Sampler
+
+
+def next_reading(sensor: RedfishSensor) -> Reading:
+    """The first that comes: a counter's first value is only there to be compared with."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        for reading in sensor.read():
+            return reading
+        time.sleep(0.005)
+    raise AssertionError("nothing came")
 
 
 def test_needs_an_address() -> None:
@@ -46,18 +57,18 @@ def test_watts_of_the_chassis_are_a_gauge_of_grade_c(environment: bool) -> None:
 
 @pytest.mark.parametrize(
     ("decimals", "option", "kind"),
-    [(0, "", "gauge"), (6, "", "counter"), (1, "&kind=counter", "counter")],
+    [(0, "", "gauge"), (6, "", "counter"), (5, "&kind=counter", "counter")],
 )
 def test_its_energy_is_read_where_it_is_fine(decimals: int, option: str, kind: str) -> None:
     trace = PowerTrace([(0.0, 360.0)], start_ns=time.monotonic_ns() - 1000 * 10**9)
     with RedfishBmc(trace, environment=True, energy_decimals=decimals) as bmc:
-        sensor = RedfishSensor(f"http://{bmc.host}?chassis=1U{option}")
+        sensor = RedfishSensor(f"http://{bmc.host}?chassis=1U&period=0.05{option}")
         (domain,) = sensor.probe()
-        (reading,) = sensor.read()
+        reading = next_reading(sensor)
         sensor.close()
     assert (domain.kind, domain.grade) == (kind, "B" if kind == "counter" else "C")
     assert reading.power_w == 360.0
-    if decimals == 6:
+    if kind == "counter":
         assert reading.counter_j == pytest.approx(360_000, abs=1000)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import PerwattError
 from perwatt.core.records import Domain, Reading
+from perwatt.sensors.meter_refresh import Refreshes
 
 __all__ = ["Device", "Opened", "PolledSensor", "Poller"]
 
@@ -114,6 +115,8 @@ class Opened(NamedTuple):
     period_s: float
     first: tuple[Reading, ...] = ()
     """Readings that came with the probe."""
+    dated: bool = False
+    """It dates its counters itself; else they are dated by when they are seen to change."""
 
 
 class PolledSensor:
@@ -142,7 +145,15 @@ class PolledSensor:
             raise
         assert self.device is not None
         names = tuple(domain.name for domain in opened.domains)
-        self._poller = Poller(opened.ask, self.device, names, opened.period_s, opened.first)
+        counters = [d.name for d in opened.domains if d.kind == "counter" and not opened.dated]
+        refreshes = {name: Refreshes() for name in counters}
+
+        def new(readings: Sequence[Reading]) -> list[Reading]:
+            return [new for each in readings if (new := _changed(each, refreshes)) is not None]
+
+        self._poller = Poller(
+            lambda: new(opened.ask()), self.device, names, opened.period_s, new(opened.first)
+        )
         return opened.domains
 
     def read(self) -> Sequence[Reading]:
@@ -155,3 +166,8 @@ class PolledSensor:
         elif self.device is not None:
             self.device.close()
         self._poller = self.device = None
+
+
+def _changed(reading: Reading, refreshes: dict[str, Refreshes]) -> Reading | None:
+    own = refreshes.get(reading.domain)
+    return reading if own is None else own.take(reading)

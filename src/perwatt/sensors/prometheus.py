@@ -82,7 +82,8 @@ class PrometheusSensor(PolledSensor):
         credentials = credentials_from("prometheus", "perwatt", basic=address.scheme == "https")
         meter = self.device = HttpMeter(address, credentials=credentials)
         source = _Source(meter, address)
-        return Opened(source.domains, source.ask, address.number("period", 1.0, 0.05, 60.0))
+        period_s = address.number("period", 1.0, 0.05, 60.0)
+        return Opened(source.domains, source.ask, period_s, dated=True)
 
 
 class _Source:

@@ -55,7 +55,8 @@ class RemoteSensor(PolledSensor):
         token = token_from_environment()
         meter = self.device = HttpMeter(address, bearer=token, password_in=TOKEN_VARIABLE)
         link = _Link(meter, address)
-        return Opened(link.domains, link.ask, address.number("period", 0.25, 0.01, 60.0))
+        period_s = address.number("period", 0.25, 0.01, 60.0)
+        return Opened(link.domains, link.ask, period_s, dated=True)
 
 
 class _Link:
