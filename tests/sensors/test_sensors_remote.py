@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -265,6 +266,9 @@ def test_beyond_loopback_a_token_is_needed_and_checked(
     sampler = Sampler([lamp], hz=20, timing_s=0)
     with pytest.raises(SpecError, match="no token is set"):
         SampleServer(sampler, hz=20, host="0.0.0.0")
+    everywhere = SampleServer(sampler, hz=20, host="0.0.0.0", token="s3cret")
+    assert everywhere.url.startswith(f"http://{socket.gethostname()}:")
+    everywhere.close()
     server = SampleServer(sampler, hz=20, token="s3cret")
     server.start()
     try:

@@ -93,8 +93,10 @@ class SampleServer:
     @property
     def url(self) -> str:
         """Where it is reached; the port that was given out where 0 was asked for."""
-        host, port = self._http.server_address[:2]
-        return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
+        host, port = str(self._http.server_address[0]), self._http.server_address[1]
+        if host in ("0.0.0.0", "::"):  # every address of this machine, which has a name
+            host = socket.gethostname()
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
         """Answer from now on, in threads of its own."""
