@@ -216,6 +216,11 @@ def test_an_old_digest_without_qop_uses_md5() -> None:
     assert f'response="{wanted}"' in header
 
 
+@pytest.mark.parametrize("challenge", ["Digest", "Digest nonsense", "Digest realm=r", "Bearer x"])
+def test_a_challenge_that_cannot_be_met_is_not_answered(challenge: str) -> None:
+    assert Credentials("u", "p", "X", basic=True).answer([challenge], "GET", "/") is None
+
+
 def test_basic_is_sent_only_where_it_may_travel_readable() -> None:
     assert Credentials("u", "p", "X", basic=False).answer(["Basic realm=x"], "GET", "/") is None
     sent = Credentials("u", "p", "X", basic=True).answer(["Basic realm=x"], "GET", "/")

@@ -99,6 +99,16 @@ def test_each_failure_is_one_sentence_with_its_mend(
     assert "\n" not in str(caught.value)
 
 
+def test_an_ipmitool_that_cannot_run_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "ipmitool").write_bytes(b"\x7fELF of another machine")
+    (tmp_path / "ipmitool").chmod(0o755)
+    with pytest.raises(SensorUnavailableError, match="ipmitool cannot be run: Exec format error"):
+        IpmiSensor().probe()
+
+
 def test_without_ipmitool_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SensorUnavailableError, match="ipmitool is not installed"):

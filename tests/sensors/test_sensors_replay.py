@@ -67,6 +67,12 @@ def test_what_was_written_is_read(
     ]
 
 
+def test_a_byte_order_mark_of_a_spreadsheet_is_no_column(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text("t_s,power_w\n0,5\n", encoding="utf-8-sig")
+    assert read_trace(path).readings[0].power_w == 5.0
+
+
 def test_a_failed_read_stays_a_failed_read(tmp_path: Path) -> None:
     path = tmp_path / "power.csv"
     samples = [sample(1, counter_j=0.0), sample(2, flag="read-failed"), sample(3, counter_j=5.0)]

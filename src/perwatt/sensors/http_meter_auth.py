@@ -36,7 +36,10 @@ class Credentials:
         for challenge in challenges:
             kind, _, rest = challenge.partition(" ")
             if kind.lower() == "digest":
-                fields = parse_keqv_list(parse_http_list(rest))
+                try:
+                    fields = parse_keqv_list(parse_http_list(rest))
+                except ValueError:  # a field without a value: no challenge that can be met
+                    continue
                 if fields.get("algorithm", "MD5").upper() in HASHES and "nonce" in fields:
                     return self._digest(fields, method, target)
         offered = {challenge.partition(" ")[0].lower() for challenge in challenges}

@@ -107,6 +107,22 @@ class _Child:
         if self._abandoned:
             raise SensorUnavailableError("ipmitool was stopped.")
         sent_ns = now_ns()
+        try:
+            out, err, status = self._run()
+        except OSError as error:
+            msg = f"ipmitool cannot be run: {error.strerror or error}."
+            raise SensorUnavailableError(msg, "See that it works by hand.") from None
+        received_ns = now_ns()
+        watts, state = WATTS.search(out), STATE.search(out)
+        if status != 0 or watts is None:
+            raise _refused(err or out)
+        if state is not None and state[1] != "activated":
+            msg = f"The BMC's power reading is {state[1]}."
+            raise SensorUnavailableError(msg, "Activate it: ipmitool dcmi power activate.")
+        return _Seen(float(watts[1]), sent_ns, received_ns)
+
+    def _run(self) -> tuple[str, str, int]:
+        """stdout, stderr and exit status."""
         with subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -126,14 +142,7 @@ class _Child:
                 raise SensorUnavailableError(msg, mend) from None
             finally:
                 self._process = None
-        received_ns = now_ns()
-        watts, state = WATTS.search(out), STATE.search(out)
-        if process.returncode != 0 or watts is None:
-            raise _refused(err or out)
-        if state is not None and state[1] != "activated":
-            msg = f"The BMC's power reading is {state[1]}."
-            raise SensorUnavailableError(msg, "Activate it: ipmitool dcmi power activate.")
-        return _Seen(float(watts[1]), sent_ns, received_ns)
+        return out, err, process.returncode
 
     def abandon(self) -> None:
         self._abandoned = True

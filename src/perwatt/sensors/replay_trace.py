@@ -97,7 +97,7 @@ def read_trace(path: Path) -> Trace:
 def _rows(path: Path, heads: dict[str, Domain]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Line number and fields of each sample; domains met on the way go to `heads`."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         msg = f"The trace {path} cannot be read: {why}."
