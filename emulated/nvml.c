@@ -220,6 +220,12 @@ int nvmlDeviceGetUUID(Device device, char *text, unsigned length) {
   else snprintf(text, length, "MIG-%d-%s", (int)device->slice, g->uuid);
   return end(look, OK);
 }
+/* The link between the CPU and the GPU of a superchip. */
+int nvmlDeviceGetC2cModeInfoV(Device device, unsigned *enabled) {
+  LOOK(device);
+  *enabled = 1;
+  return end(look, g->host_w > 0 ? OK : NOT_SUPPORTED);
+}
 int nvmlDeviceGetArchitecture(Device device, unsigned *architecture) {
   LOOK(device);
   *architecture = (unsigned)g->architecture;

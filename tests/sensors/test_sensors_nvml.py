@@ -117,6 +117,8 @@ def test_a_superchips_watts_are_of_the_module_like_its_joules(nvml_child: InChil
     assert "GPU alone" not in seen["note"]
     assert seen["power_w"] == pytest.approx(300)
     assert seen["max_power_w"] is None
+    (seen,) = nvml_child([replace(GPU, name="A chip of tomorrow", host_w=120.0)], READ)
+    assert "whole module" in seen["note"]  # by its link between CPU and GPU
     (seen,) = nvml_child([replace(GPU, name="NVIDIA GH200 480GB")], READ)
     assert "power reading may be of the GPU alone" in seen["note"]
 

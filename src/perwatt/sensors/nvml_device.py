@@ -56,7 +56,7 @@ class NvmlDevice:
         self.uuid: str = ask(nvml, nvml.nvmlDeviceGetUUID, self.handle) or ""
         mode = ask(nvml, nvml.nvmlDeviceGetMigMode, self.handle)
         self.mig = bool(mode and mode[0])
-        self._superchip = is_superchip(self.product)
+        self._superchip = is_superchip(nvml, self.handle, self.product)
         self._fields = self._offered()
         self._state: dict[str, Any] = {}
         self._slow: dict[str, Any] = {}

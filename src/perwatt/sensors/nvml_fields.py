@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from perwatt.sensors.nvml_driver import ask
+
 __all__ = ["SCOPE_GPU", "SCOPE_MODULE", "Power", "is_superchip", "power_now", "throttle_names"]
 
 SCOPE_GPU, SCOPE_MODULE = 0, 1
-"""NVML_POWER_SCOPE_GPU and NVML_POWER_SCOPE_MODULE (nvml.h), which pynvml does not name."""
+"""NVML_POWER_SCOPE_GPU and NVML_POWER_SCOPE_MODULE (nvml.h), unnamed in older pynvml."""
 AMPERE = 7
 GA100 = re.compile(r"\b(A100X?|A800|A30X?|CMP 170HX)\b")
 SUPERCHIP = re.compile(r"\bG[HB]\d{3}\b")
@@ -40,9 +42,15 @@ def throttle_names(bits: int) -> tuple[str, ...]:
     return tuple(name for bit, name in THROTTLE.items() if bits & bit)
 
 
-def is_superchip(name: str) -> bool:
-    """CPU and GPU on one module, whose energy counter covers both (zeus PR #172, on a GH200)."""
-    return SUPERCHIP.search(name) is not None
+def is_superchip(nvml: Any, handle: Any, name: str) -> bool:
+    """CPU and GPU on one module, whose energy counter covers both (zeus PR #172, on a GH200).
+
+    Told by its name, or by a chip-to-chip link between them (which zeus goes by too).
+    """
+    if SUPERCHIP.search(name):
+        return True
+    link = ask(nvml, nvml.nvmlDeviceGetC2cModeInfoV, handle)
+    return link is not None and bool(link.isC2cEnabled)
 
 
 def usage_window_s(architecture: int | None, name: str) -> float | None:
