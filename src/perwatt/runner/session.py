@@ -19,7 +19,15 @@ import msgspec
 from perwatt.core.clock import anchor_now, now_ns, seconds
 from perwatt.core.errors import EngineError, FileError
 from perwatt.core.protocols import Endpoint, EndpointConfig
-from perwatt.core.records import Phase, Prompt, Reply, Request, Served, Workload
+from perwatt.core.records import (
+    Phase,
+    Prompt,
+    Reply,
+    Request,
+    SensorTiming,
+    Served,
+    Workload,
+)
 from perwatt.core.registry import registry
 from perwatt.core.spec import RunSpec
 from perwatt.runner.events import Listener, Note, Progress, Stage
@@ -31,6 +39,7 @@ from perwatt.runner.plan import Job, Plan, Segment, prompt_for
 from perwatt.sensors.pick import Picked
 from perwatt.sensors.process_tree import with_descendants
 from perwatt.sensors.sampler import Sampler
+from perwatt.sensors.timing_lag import measure_lag
 from perwatt.store.journal import JournalWriter, Power
 from perwatt.store.journal import Session as SessionStart
 from perwatt.store.rundir import RunDir
@@ -45,7 +54,10 @@ DEAD_AFTER = 8
 
 
 class Session:
-    """Runs `plan` and appends to the journal. `opened` hears of each pair's identity."""
+    """Runs `plan` and appends to the journal.
+
+    `opened` hears of each pair's identity and of the processes that serve it, where known.
+    """
 
     def __init__(
         self,
@@ -56,7 +68,7 @@ class Session:
         journal: JournalWriter,
         number: int,
         picked: Picked | None,
-        opened: Callable[[Served], None],
+        opened: Callable[[Served, Sequence[int]], None],
         listen: Listener,
         measured_s: MeasuredSoFar | None = None,
     ) -> None:
@@ -70,6 +82,8 @@ class Session:
         self.opened = opened
         self.listen = listen
         self.sampler = Sampler(picked.sensors, spec.sample_hz) if picked else None
+        self.timings: tuple[SensorTiming, ...] = ()
+        """Tick, read cost and lag of each domain, as measured at the start."""
         self._phases = 0
         self._done = 0
         self._failed = 0
@@ -102,7 +116,9 @@ class Session:
             )
         )
         if self.sampler:
+            lags = await asyncio.to_thread(self._lags)
             self.sampler.start()
+            self.timings = tuple(lags.get(t.domain, t) for t in self.sampler.timings)
         if self.spec.per_query:
             self._filler = Filler(self._tick_s(), self._measured_s)
         ticker = asyncio.create_task(self._tick())
@@ -131,7 +147,7 @@ class Session:
                 pids = served.pids or (listeners(served.url) if served.url else ())
                 if self.picked:
                     self.picked.narrow(pids)
-                self.opened(served)
+                self.opened(served, pids)
                 for warning in served.warnings:
                     self.listen(Note(warning))
                 prompts = [(job, prompt_for(self.spec, self.workload, job)) for job in segment.jobs]
@@ -285,8 +301,18 @@ class Session:
 
     def _tick_s(self) -> float:
         """The slowest tick seen at the start; the sampling period where none was."""
-        timings = self.sampler.timings if self.sampler else ()
-        return max((t.tick_s for t in timings if t.tick_s), default=1 / self.spec.sample_hz)
+        return max((t.tick_s for t in self.timings if t.tick_s), default=1 / self.spec.sample_hz)
+
+    def _lags(self) -> dict[str, SensorTiming]:
+        """How late CPU counters show a step of load, by steps of our own; takes three seconds."""
+        if not self.picked or not self.spec.idle_s:
+            return {}
+        counters = [
+            (sensor, [d for d in own if d.kind == "counter" and d.grade == "B"])
+            for sensor, own in self.picked.probed
+        ]
+        found = (measure_lag(sensor, own) for sensor, own in counters if own)
+        return {timing.domain: timing for each in found for timing in each}
 
     async def _tick(self) -> None:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -32,6 +32,7 @@ from perwatt.runner.finish import finish
 from perwatt.runner.plan import Plan, make_plan, pair_ids
 from perwatt.runner.score import check_scorers
 from perwatt.runner.session import MeasuredSoFar, Session
+from perwatt.runner.traps import hosting
 from perwatt.sensors.pick import Picked
 from perwatt.store.journal import JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
@@ -148,7 +149,7 @@ def _sit(
     run = run_dir.read_run()
     identities = {k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()}
 
-    def opened(served: Served) -> None:
+    def opened(served: Served, pids: Sequence[int]) -> None:
         identity = served.identity
         _same_as_before(identities.get(identity.pair_id), identity)
         identities[identity.pair_id] = identity
@@ -156,6 +157,7 @@ def _sit(
         run["pairs"] = {k: msgspec.to_builtins(identities[k]) for k in order if k in identities}
         if picked:  # narrowed by now to the devices that host this pair
             run["energy"]["counted"][identity.pair_id] = [d.name for d in picked.counted]
+            run["energy"]["hosting"][identity.pair_id] = hosting(picked.domains, pids)
         run_dir.write_run(run)
 
     try:
@@ -169,8 +171,7 @@ def _sit(
             )
             if plan.segments:
                 session.run()
-                if session.sampler:
-                    run["energy"]["timings"] = msgspec.to_builtins(session.sampler.timings)
+                run["energy"]["timings"] = msgspec.to_builtins(session.timings)
             finish(run_dir, run, workload, journal, listen)
     except KeyboardInterrupt:
         run_dir.write_run({**run, "status": "interrupted"})
@@ -240,4 +241,5 @@ def _energy_record(picked: Picked | None, line: str, before: Mapping[str, Any]) 
             f"This run began with energy of grade {before['grade']}, and now has {record['grade']}."
         )
         raise GradeError(msg, "Make the same sensors readable again, or start a new run.")
-    return {**record, "counted": before.get("counted", {})}
+    kept = {name: before.get(name, {}) for name in ("counted", "hosting")}
+    return {**record, **kept, "timings": before.get("timings", [])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from perwatt.core.records import Domain, Request, SensorTiming, Verdict
 from perwatt.runner.rows import EnergyShare
 from perwatt.store.journal import Journal
 
-__all__ = ["flagged", "traps_of", "verdicts_from"]
+__all__ = ["flagged", "hosting", "traps_of", "verdicts_from"]
 
 SAID_ELSEWHERE = frozenset({"neighbour-load", "vm-estimate"})
 """`busy-machine` and `estimated-energy` say the same of a run, with more of it at hand."""
@@ -27,7 +27,9 @@ def traps_of(journal: Journal, energy: Mapping[str, Any]) -> tuple[Found, ...]:
     if not domains or not counted:
         return ()
     told = [Attempt(t["name"], t["ok"], t.get("reason"), t.get("mend")) for t in energy["tried"]]
-    timings = tuple(msgspec.convert(t, SensorTiming) for t in energy.get("timings", ()))
+    timings = tuple(msgspec.convert(t, SensorTiming) for t in energy["timings"])
+    known = list(energy["hosting"].values())
+    hosts = None if None in known else tuple(dict.fromkeys(n for names in known for n in names))
     everything: list[Found] = []
     for session in journal.sessions:
         number = session.session
@@ -39,6 +41,7 @@ def traps_of(journal: Journal, energy: Mapping[str, Any]) -> tuple[Found, ...]:
             marks=tuple(_marks(journal, number)),
             timings=timings,
             tried=tuple(told),
+            hosting=hosts,
         )
         everything += find_traps(look)
     return tuple(everything)
@@ -48,6 +51,14 @@ def verdicts_from(traps: tuple[Found, ...], grade: str | None) -> tuple[Verdict,
     """One verdict for each trap and pair, those left out that another line says."""
     said = SAID_ELSEWHERE | (SAID_OF_AN_ESTIMATE if grade == "D" else frozenset())
     return verdicts_of(each for each in traps if each.code not in said)
+
+
+def hosting(domains: Sequence[Domain], pids: Sequence[int]) -> list[str] | None:
+    """Accelerators that host the processes under test, once narrowed to; None: cannot be told."""
+    own = [domain for domain in domains if domain.boundary == "accelerator"]
+    if not pids or any("could not be told" in (domain.note or "") for domain in own):
+        return None
+    return [domain.name for domain in own]
 
 
 def flagged(
