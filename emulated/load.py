@@ -1,4 +1,4 @@
-"""A closed loop of mixed requests on an emulated device: marks as a client sees them, and the truth.
+"""A closed loop of mixed requests on an emulated device: a client's marks, and the truth.
 
 The server takes prompts in turn and decodes everybody else's next tokens in common steps, as
 continuous batching does. Joules of a step's fixed cost go equally to those in the step, and the
@@ -7,6 +7,7 @@ busy floor equally to those being served: what Shapley's rule says of a fixed co
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -81,14 +82,14 @@ def serve(
     chunk_at = np.concatenate(([0], np.cumsum(wanted.output)))
     sent = np.concatenate([np.concatenate(pieces) for pieces in server.tokens])
     seen = sent + _delay(rng, jitter_s, len(sent))
-    for a, b in zip(chunk_at[:-1], chunk_at[1:], strict=True):
+    for a, b in pairwise(chunk_at):
         np.maximum.accumulate(seen[a:b], out=seen[a:b])
         seen[b - 1] = end[np.searchsorted(chunk_at, a)]
         np.minimum(seen[a:b], seen[b - 1], out=seen[a:b])
     last = float(seen.max())
     idle = idle_knots(device, rng, start_s, last + idle_s)
     truth = _sum(idle, server.work())
-    shared = _idle_shares(idle, server.arrived, server.left)
+    shared = _idle_shares(idle, start, end)
     chunk_ns = _ns(seen)
     return Load(
         _ns(start),
@@ -114,7 +115,7 @@ class _Server:
         self.device, self.wanted, self.rng = device, wanted, rng
         r = len(wanted.output)
         self.prefill_j, self.decode_j = np.zeros(r), np.zeros(r)
-        self.arrived, self.begun, self.left = np.zeros(r), np.zeros(r), np.zeros(r)
+        self.begun = np.zeros(r)
         self.tokens: list[list[Floats]] = [[] for _ in range(r)]
         self._times: list[Floats] = []
         self._joules: list[Floats] = []
@@ -133,8 +134,7 @@ class _Server:
             nonlocal asked
             if asked < r:
                 start[asked] = at
-                self.arrived[asked] = at + float(_delay(self.rng, jitter_s, 1)[0])
-                coming.append((self.arrived[asked], asked))
+                coming.append((at + float(_delay(self.rng, jitter_s, 1)[0]), asked))
                 coming.sort()
                 asked += 1
 
@@ -162,7 +162,6 @@ class _Server:
                 now = self._steps(now, decoding, done, coming[0][0] if coming else np.inf)
             for request in [i for i in decoding if done[i] >= self.wanted.output[i]]:
                 decoding.remove(request)
-                self.left[request] = now
                 end[request] = now + float(_delay(self.rng, jitter_s, 1)[0])
                 ask(end[request] + 0.0003)
         return start, end
@@ -196,7 +195,7 @@ class _Server:
         background = watts + device.busy_w
         at = now
         if steps:
-            times = now + step * np.arange(1, steps + 1)
+            times = now + step * np.arange(1, steps + 1, dtype=np.float64)
             joules = self._step_joules(decoding, done, steps, 0.0)
             self._times.append(times)
             self._joules.append(joules + background * step)
@@ -212,7 +211,7 @@ class _Server:
         most = int((self.wanted.output - done)[decoding].min())
         if np.isfinite(until):
             most = max(1, min(most, int(np.ceil((until - now) / step))))
-        times = now + step * np.arange(1, most + 1)
+        times = now + step * np.arange(1, most + 1, dtype=np.float64)
         self._knot(now, 0.0)
         self._times.append(times)
         self._joules.append(self._step_joules(decoding, done, most, self.device.busy_w * step))
@@ -268,12 +267,12 @@ def _sum(idle: Knots, work: Knots) -> Knots:
     return Knots(t, idle.at(at) + worked)
 
 
-def _idle_shares(idle: Knots, arrived: Floats, left: Floats) -> Floats:
+def _idle_shares(idle: Knots, start: Floats, end: Floats) -> Floats:
     """(r,) joules of idling, each moment's in equal parts to those in flight."""
-    at = np.unique(np.concatenate([arrived, left]))
-    n = (arrived[:, None] <= at[:-1]).sum(0) - (left[:, None] <= at[:-1]).sum(0)
+    at = np.unique(np.concatenate([start, end]))
+    n = (start[:, None] <= at[:-1]).sum(0) - (end[:, None] <= at[:-1]).sum(0)
     joules = np.diff(idle.at(at * 1e9))
     each = np.divide(joules, n, out=np.zeros_like(joules), where=n > 0)
     so_far = np.concatenate(([0.0], np.cumsum(each)))
-    result: Floats = so_far[np.searchsorted(at, left)] - so_far[np.searchsorted(at, arrived)]
+    result: Floats = so_far[np.searchsorted(at, end)] - so_far[np.searchsorted(at, start)]
     return result

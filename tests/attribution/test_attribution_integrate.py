@@ -157,12 +157,20 @@ def test_interpolation_is_exact_to_the_nanosecond_on_a_long_uptime() -> None:
 
 
 def test_idle_power_is_that_of_whole_ticks_inside_the_phases() -> None:
-    seen = curve([0, 1, 2, 3, 4, 5], [0, 10, 22, 30, 130, 140])
-    idle = idle_power(seen, [(0, round(2.5 * S)), (4 * S, 5 * S)])
+    seen = curve([-1, 0, 1, 2, 3, 4, 5, 6], [-9, 0, 10, 22, 30, 130, 140, 141])
+    idle = idle_power(seen, [(0, round(3.5 * S)), (4 * S, 5 * S)])
     assert idle is not None
-    assert [idle.power_w, idle.ticks] == pytest.approx([32 / 3, 3])
-    assert idle.sd_w == pytest.approx(np.std([10, 12, 10], ddof=1))
+    assert [idle.power_w, idle.ticks] == pytest.approx([10, 4])
+    assert idle.sd_w == pytest.approx(np.std([10, 12, 8, 10], ddof=1))
     assert idle.age_s(8 * S) == 3.0
+
+
+def test_the_curves_own_first_and_last_tick_are_not_whole() -> None:
+    seen = curve([0, 1, 2, 3], [0, 99, 109, 109])
+    idle = idle_power(seen, [(0, 3 * S)])
+    assert idle is not None
+    assert [idle.power_w, idle.ticks] == [10, 1]
+    assert idle.error_w is None  # one tick says nothing of its scatter
 
 
 def test_no_idle_phase_means_no_baseline() -> None:

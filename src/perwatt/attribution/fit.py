@@ -25,15 +25,15 @@ Ints = NDArray[np.int64]
 
 BIN_NS = 100_000_000
 """A client knows when a phase begins and ends to some milliseconds: shorter bins fit that noise."""
-LONGER_NS, FALLS = (250_000_000, 500_000_000), 0.8
-"""A longer bin is taken where its residual falls clearly faster than noise would, as 1/√length: marks
+LONGER_NS, FALLS = (250_000_000, 500_000_000, 1_000_000_000, 2_000_000_000), 0.8
+"""A longer bin is taken where its residual falls faster than noise would, as 1/√length: marks
 that are off by milliseconds move joules between bins, and blur what a short bin tells."""
 LEAST_BINS = 20
 LAGS_S, FINE_S = np.arange(-0.06, 0.4, 0.02), np.arange(-0.02, 0.021, 0.005)
 HUBER = 6.0
 """Residuals beyond so many standard deviations pull no harder: a few absurd bins spoil nothing."""
 PRICE = 1.0
-"""A column earns its place by Schwarz's criterion (1978): it must explain log n variances of a bin."""
+"""A column earns its place by Schwarz's criterion (1978): it must explain log n variances."""
 BLOCK_S = 1.0
 """Errors of bins nearer than this are taken as one error."""
 
@@ -54,6 +54,8 @@ class Fit(NamedTuple):
     bin_s: float
     """Mean length of a bin, and `bins`: how many."""
     bins: int
+    others: tuple[Floats, ...]
+    """Costs found another way, (5,) each: with every column, and from the next longer bins."""
 
 
 def fit_costs(
@@ -64,20 +66,24 @@ def fit_costs(
     if len(bins.joules) < LEAST_BINS:
         return f"only {len(bins.joules)} bins of 0.1 s were sampled, and {LEAST_BINS} are needed"
     lag_s = _lag(bins, totals, idle_power_w)
-    best = _fit(bins, totals, lag_s, idle_power_w)
+    found = [_fit(bins, totals, lag_s, idle_power_w)]
+    best = 0
     for longer_ns in LONGER_NS:
         bins = _bins(joined(curve, longer_ns), windows_ns)
         if len(bins.joules) < LEAST_BINS:
             break
-        fit = _fit(bins, totals, lag_s, idle_power_w)
-        if fit.residual_w * np.sqrt(fit.bin_s) < FALLS * best.residual_w * np.sqrt(best.bin_s):
-            best = fit
-    return best
+        found.append(_fit(bins, totals, lag_s, idle_power_w))
+        roughness = [fit.residual_w * np.sqrt(fit.bin_s) for fit in found]
+        if len(found) < len(LONGER_NS) + 1 and roughness[-1] < FALLS * roughness[best]:
+            best = len(found) - 1
+    other = found[min(best + 1, len(found) - 1)].cost
+    return found[best]._replace(others=(*found[best].others, other))
 
 
 def _fit(bins: _Bins, totals: Totals, lag_s: float, idle_power_w: float | None) -> Fit:
     design = _design(bins, totals, lag_s, idle_power_w)
     above = _above(bins, idle_power_w)
+    whole, _ = _solve(design, bins, np.ones(len(above)), idle_power_w)
     weight, price = np.ones(len(bins.seconds)), 0.0
     for _ in range(4):
         cost, _ = _solve(design, bins, weight, idle_power_w, price)
@@ -97,6 +103,7 @@ def _fit(bins: _Bins, totals: Totals, lag_s: float, idle_power_w: float | None) 
         float(np.sqrt(left / bins.seconds.sum())),
         float(bins.seconds.mean()),
         len(bins.seconds),
+        (whole[:5],),
     )
 
 
@@ -180,12 +187,16 @@ def _covariance(
     result = np.zeros((len(cost), len(cost)))
     if not len(free):
         return result
-    scaled = design[:, free] * (weight / bins.seconds)[:, None]
-    bread = np.linalg.pinv(design[:, free].T @ scaled)
+    # Columns differ by many orders of magnitude: in units of their own they can be inverted.
+    unit = np.sqrt((design[:, free] ** 2).sum(axis=0))
+    own = design[:, free] / unit
+    scaled = own * (weight / bins.seconds)[:, None]
+    bread = np.linalg.pinv(own.T @ scaled)
     block = ((bins.edges[0] - bins.edges[0, 0]) // (BLOCK_S * 1e9)).astype(np.int64)
     _, of = np.unique(block, return_inverse=True)
     scores = np.stack([np.bincount(of, weights=s * residual) for s in scaled.T], axis=1)
     n = len(scores)
     correction = n / max(n - len(free), 1)
-    result[np.ix_(free, free)] = correction * bread @ (scores.T @ scores) @ bread
+    spread = correction * bread @ (scores.T @ scores) @ bread
+    result[np.ix_(free, free)] = spread / np.outer(unit, unit)
     return result

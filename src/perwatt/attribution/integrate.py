@@ -17,6 +17,7 @@ from perwatt.core.records import Domain, PowerSample
 
 __all__ = [
     "Curve",
+    "counter_curve",
     "curve_of",
     "energy_at",
     "energy_between",
@@ -75,15 +76,17 @@ def curve_of(samples: Sequence[PowerSample], domain: Domain) -> Curve | None:
     t_ns, value_of = np.array(t, dtype=np.int64), np.array(values, dtype=np.float64)
     known = np.array(trusted, dtype=np.bool_)
     if counter:
-        return _change_points(Curve(t_ns, value_of - value_of[0], known))
+        return counter_curve(Curve(t_ns, value_of - value_of[0], known))
     joules = np.diff(t_ns) / 1e9 * (value_of[1:] + value_of[:-1]) / 2
     return Curve(t_ns, np.concatenate(([0.0], np.cumsum(joules))), known)
 
 
-def _change_points(curve: Curve) -> Curve:
-    """Leave out samples between two ticks of a counter that is slower than its sampling.
+def counter_curve(curve: Curve) -> Curve:
+    """Samples of a counter → its ticks, where it is slower than its sampling.
 
-    Read as they are they would make steps: no joules for a while, then all at once.
+    Read as they are they would make steps: no joules for a while, then all at once. A change lies
+    between the last read that showed the old value and the first that showed the new one: its
+    moment is taken to be halfway.
     """
     rise = np.diff(curve.energy_j) != 0
     keep = np.ones(len(curve.t_ns), dtype=np.bool_)
@@ -97,7 +100,12 @@ def _change_points(curve: Curve) -> Curve:
     keep[kept[long + 1] - 1] = True
     kept = np.flatnonzero(keep)
     trusted = np.logical_and.reduceat(curve.trusted, kept[:-1])
-    return Curve(curve.t_ns[kept], curve.energy_j[kept], trusted)
+    t_ns = curve.t_ns.copy()
+    stood = np.zeros(len(t_ns), dtype=np.bool_)
+    stood[2:-1] = (rise[1:] & ~rise[:-1] & curve.trusted[1:])[:-1]  # the last closes the curve
+    moved = np.flatnonzero(stood)
+    t_ns[moved] -= (curve.t_ns[moved] - curve.t_ns[moved - 1]) // 2
+    return Curve(t_ns[kept], curve.energy_j[kept], trusted)
 
 
 def join_curves(curves: Sequence[Curve]) -> Curve | None:

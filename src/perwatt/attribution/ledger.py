@@ -16,7 +16,12 @@ from perwatt.attribution.integrate import Curve
 from perwatt.attribution.intervals import Interval, blocks, elementary, joined
 from perwatt.attribution.share import by_time
 from perwatt.attribution.split import split, split_work
-from perwatt.attribution.spread import edge_variance
+from perwatt.attribution.spread import (
+    end_variance,
+    end_weights,
+    unforeseen,
+    unforeseen_variance,
+)
 from perwatt.core.protocols import Asked, Attribution, Evidence
 
 __all__ = ["Attributed", "attribute", "combined_gain"]
@@ -69,12 +74,14 @@ def attribute(
     idle_power_w: float | None = None,
     idle_error_w: float | None = None,
     gain: tuple[float, float] = (1.0, 1.0),
+    clock_error_s: float = 0.0,
     block: int = 65_536,
 ) -> Attributed:
     """Share the joules of the windows among requests.
 
     `windows_ns` (w, 2): disjoint load windows. `asked`: see `asked_of`. `idle_error_w`: standard
     error of the baseline. `gain`: the true joules lie in [low, high] × the reading, 95%.
+    `clock_error_s`: how far the sensor's clock may be from the requests', 95%.
     Memory is bounded by `block` intervals × requests in flight.
 
     Raises ValueError for windows that overlap or a gain that is no range, PerwattError for a
@@ -88,7 +95,9 @@ def attribute(
     r = len(asked.start_ns)
     start, end = asked.start_ns, asked.end_ns
 
-    prefill, decode, prefill_idle, decode_idle, work_s, variance = (np.zeros(r) for _ in range(6))
+    prefill, decode, prefill_work, decode_work = (np.zeros(r) for _ in range(4))
+    work_s, resident_s = np.zeros(r), np.zeros(r)
+    ends, surprises = np.zeros((2, r)), []
     others = np.zeros((len(rule.alternatives), r))
     covered_ns = np.zeros(r, dtype=np.int64)
     lost = np.zeros(r, dtype=np.bool_)
@@ -105,27 +114,32 @@ def attribute(
         for part in blocks(whole, block):
             lost |= _untrusted(part, start, end)
             done = split(part, asked, rule.share, rule.idle_power_w, _anyone(part, start, end))
-            prefill += done.prefill_work_j
-            decode += done.decode_work_j
-            prefill_idle += done.prefill_idle_j
-            decode_idle += done.decode_idle_j
+            prefill_work += done.prefill_work_j
+            decode_work += done.decode_work_j
+            prefill += done.prefill_j
+            decode += done.decode_j
             work_s += done.work_s
-            variance += edge_variance(part, asked, done)
+            resident_s += done.resident_s
+            ends += end_weights(part, asked, done)
+            surprise = unforeseen(part, asked, done, rule.idle_power_w)
+            if surprise is not None:
+                surprises.append(surprise)
             device += done.device_j
             idle += done.idle_j
             unattributed += done.unattributed_j
             for n, other in enumerate(rule.alternatives):
                 others[n] += split_work(part, asked, other, rule.idle_power_w)
 
-    work = prefill + decode
-    gross = work + prefill_idle + decode_idle
+    work, gross = prefill_work + decode_work, prefill + decode
     known = (covered_ns == end - start) & ~lost & _within(start, end, curve, windows)
-    variance += ((others - work) ** 2).sum(axis=0)
-    low, high = _interval(gross, variance, gain)
-    baseline = 0.0 if idle_error_w is None else (work_s * idle_error_w) ** 2
+    variance = unforeseen_variance(surprises, r) + ((others - work) ** 2).sum(axis=0)
+    variance += end_variance(curve, asked, ends, even=not surprises, clock_error_s=clock_error_s)
+    # An error of the idle watts moves joules between work and idle: net loses what idle gains.
+    moved = 0.0 if idle_error_w is None else idle_error_w
+    low, high = _interval(gross, variance + ((resident_s - work_s) * moved) ** 2, gain)
     measured = idle_power_w is not None
     net = np.where(measured, work, np.nan)
-    net_low, net_high = _interval(net, variance + baseline, gain)
+    net_low, net_high = _interval(net, variance + (work_s * moved) ** 2, gain)
     length_s = np.where(end > start, (end - start) / 1e9, np.nan)
 
     def shown(column: Floats) -> Floats:
@@ -135,10 +149,10 @@ def attribute(
         energy_known=known,
         gross_j=shown(gross),
         net_j=shown(net),
-        prefill_j=shown(prefill + prefill_idle),
-        decode_j=shown(decode + decode_idle),
-        prefill_net_j=shown(np.where(measured, prefill, np.nan)),
-        decode_net_j=shown(np.where(measured, decode, np.nan)),
+        prefill_j=shown(prefill),
+        decode_j=shown(decode),
+        prefill_net_j=shown(np.where(measured, prefill_work, np.nan)),
+        decode_net_j=shown(np.where(measured, decode_work, np.nan)),
         low_j=shown(np.maximum(low, 0.0)),
         high_j=shown(high),
         net_low_j=shown(net_low),

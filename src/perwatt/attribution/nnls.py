@@ -16,9 +16,9 @@ def nnls(gram: Floats, moment: Floats, price: float = 0.0) -> tuple[Floats, floa
     """(x, gain) with x ≥ 0 (d,) that minimises |Ax − b|², from `gram` AᵀA (d, d), `moment` Aᵀb.
 
     `gain` is by how much |b|² falls. With a `price`, a column is used only where it explains more
-    than that beyond what fewer columns do. Of all sets of columns whose least squares are positive, the
-    one that explains most is the optimum, since the problem is convex (Lawson & Hanson 1974, ch.
-    23, Kuhn–Tucker): with d ≤ 6 that is at most 64 small systems. Columns that are nothing but
+    than that beyond what fewer columns do. Of all sets of columns whose least squares are positive,
+    the one that explains most is the optimum, since the problem is convex (Lawson & Hanson 1974,
+    ch. 23, Kuhn–Tucker): with d ≤ 6 that is at most 64 small systems. Columns that are nothing but
     others' sums are left out.
     """
     d = len(moment)

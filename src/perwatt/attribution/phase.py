@@ -91,13 +91,20 @@ def _share(seen: _Seen, cost: Floats, idle_power_w: float) -> Share:
 
 
 def _nearby(fit: Fit) -> list[Floats]:
-    """Costs one standard error away along each axis of the covariance."""
-    values, vectors = np.linalg.eigh(fit.covariance)
-    return [
-        np.maximum(fit.cost + np.sqrt(value) * vector, 0.0)
-        for value, vector in zip(values, vectors.T, strict=True)
-        if value > 0
-    ]
+    """Costs a standard error away along each axis of the covariance, and those found otherwise."""
+    sd = np.sqrt(np.diag(fit.covariance))
+    free = sd > 0
+    # In standard errors, since the columns' units differ by orders of magnitude.
+    values, vectors = np.linalg.eigh(
+        fit.covariance[np.ix_(free, free)] / np.outer(sd[free], sd[free])
+    )
+    # Two fits that differ by d, equally good, are each off by d/√2.
+    found = [fit.cost + (other - fit.cost) / np.sqrt(2) for other in fit.others]
+    for value, vector in zip(values, vectors.T, strict=True):
+        cost = fit.cost.copy()
+        cost[free] += np.sqrt(max(float(value), 0.0)) * vector * sd[free]
+        found.append(np.maximum(cost, 0.0))
+    return found
 
 
 def _constants(fit: Fit) -> dict[str, float]:

@@ -23,9 +23,9 @@ class Split(NamedTuple):
     prefill_work_j: Floats
     """Above idle, before the first chunk; may be negative where a tick drew less than idle."""
     decode_work_j: Floats
-    prefill_idle_j: Floats
-    """Its part of the idle watts."""
-    decode_idle_j: Floats
+    prefill_j: Floats
+    """With its part of the idle watts."""
+    decode_j: Floats
     work_s: Floats
     """Seconds weighed by its part of the work: what a watt of error in the idle costs it."""
     resident_s: Floats
@@ -56,15 +56,18 @@ def split(
     idle = np.zeros(len(joules))
     if idle_power_w is not None:
         idle = np.where(part.trusted & part.inside, idle_power_w * part.seconds, 0.0)
-    before = part.edges_ns[shares.interval] < asked.first_chunk_ns[shares.request]
-    base = shares.resident * idle[shares.interval]
+    at, of = shares.interval, shares.request
+    before = part.edges_ns[at] < asked.first_chunk_ns[of]
+    weight = np.where((counted < idle)[at], shares.resident, shares.work)
+    # Written so that a request alone gets all of a tick to the last bit.
+    gross = weight * counted[at] + (shares.resident - weight) * idle[at]
     r = len(asked.start_ns)
-    seconds = np.where(part.inside, part.seconds, 0.0)[shares.interval]
+    seconds = np.where(part.inside, part.seconds, 0.0)[at]
     return Split(
         prefill,
         decode,
-        summed(shares.request, np.where(before, base, 0.0), r),
-        summed(shares.request, np.where(before, 0.0, base), r),
+        summed(of, np.where(before, gross, 0.0), r),
+        summed(of, np.where(before, 0.0, gross), r),
         work_s,
         summed(shares.request, shares.resident * seconds, r),
         float(joules[part.inside].sum()),

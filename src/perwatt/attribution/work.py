@@ -8,6 +8,7 @@ nothing was decoded (a server that stops for another's prompt).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -111,7 +112,7 @@ def given_by(work: Work, edges_ns: Ints, interval: Ints, request: Ints) -> Given
     columns = np.zeros((3, len(request)))
     begun, first = work.prefill
     bounds = np.flatnonzero(np.diff(request, prepend=-1, append=-2))
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds.tolist()):
         i = request[a]
         where = edges[interval[a] : interval[b - 1] + 2]
         if first[i] > begun[i]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perwatt.attribution.asked import asked_of, prefill_begins
-from perwatt.attribution.idle import idle_power
+from perwatt.attribution.idle import baselines
 from perwatt.attribution.integrate import Curve, curve_of, energy_between, total_curve
 from perwatt.attribution.ledger import Attributed, attribute, combined_gain
 from perwatt.core.estimate import worst_grade
@@ -37,15 +37,23 @@ def share_out(
     if curve is None or not windows:
         return {}, None
     requests = [r for r in journal.requests if r.pair_id == pair_id]
-    idle = idle_power(curve, _windows(journal, pair_id, "loaded_idle"))
+    idle = baselines(
+        curve,
+        _windows(journal, None, "bare_idle"),
+        _windows(journal, pair_id, "loaded_idle"),
+        _windows(journal, pair_id, "after_idle"),
+    )
+    idle_power_w = idle.used.power_w if idle.used else None
     gain = _gain(sessions, domains, windows)
     shared = attribute(
         curve,
         windows,
         _asked([r.reply for r in requests]),
         method=registry("attribution").get(method),
-        idle_power_w=idle.power_w if idle else None,
+        idle_power_w=idle_power_w,
+        idle_error_w=idle.error_w,
         gain=gain,
+        clock_error_s=_clock_error_s(sessions, domains),
     )
     grade = worst_grade([domain.grade for domain in domains])
     assert grade is not None
@@ -57,7 +65,7 @@ def share_out(
         unattributed_j=shared.unattributed_j,
         prefill_j=float(np.nansum(shared.prefill_j)),
         decode_j=float(np.nansum(shared.decode_j)),
-        idle_power_w=idle.power_w if idle else None,
+        idle_power_w=idle_power_w,
         window_s=shared.window_s,
         domains=tuple(domain.name for domain in domains),
         boundary=domains[0].boundary,
@@ -104,6 +112,7 @@ def _tokens(counts: Iterable[float | None]) -> NDArray[np.float64]:
 def _by_request(
     requests: Sequence[Request], shared: Attributed, ledger: EnergyLedger, method: str
 ) -> dict[str, EnergyShare]:
+    fell_back = ("shared-by-time",) if shared.note else ()
     return {
         request.request_id: EnergyShare(
             energy_gross_j=_known(shared.gross_j[n]),
@@ -120,7 +129,7 @@ def _by_request(
             boundary=ledger.boundary,
             grade=ledger.grade,
             attribution=method,
-            flags=() if shared.energy_known[n] else ("energy-unknown",),
+            flags=fell_back if shared.energy_known[n] else ("energy-unknown",),
         )
         for n, request in enumerate(requests)
     }
@@ -130,7 +139,7 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _windows(journal: Journal, pair_id: str, kind: str) -> Windows:
+def _windows(journal: Journal, pair_id: str | None, kind: str) -> Windows:
     return [
         (phase.start_ns, phase.end_ns)
         for phase in journal.phases
@@ -143,6 +152,18 @@ def _samples_by_session(journal: Journal) -> list[list[PowerSample]]:
     for batch in journal.power:
         sessions.setdefault(batch.session, []).extend(batch.samples)
     return list(sessions.values())
+
+
+def _clock_error_s(sessions: Sequence[Sequence[PowerSample]], domains: Sequence[Domain]) -> float:
+    """The worst that any counted sample says of its own date; 0 where all are of our own clock."""
+    names = {domain.name for domain in domains}
+    errors = (
+        sample.clock_error_ns or 0
+        for samples in sessions
+        for sample in samples
+        if sample.domain in names
+    )
+    return max(errors, default=0) / 1e9
 
 
 def _gain(
