@@ -26,7 +26,17 @@ def exit_of(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, s
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = exit_of(capsys, "--help")
     assert code == 0
-    for verb in ("demo", "run", "resume", "report", "power", "doctor", "list"):
+    for verb in (
+        "demo",
+        "run",
+        "resume",
+        "report",
+        "power",
+        "calibrate",
+        "sampler",
+        "doctor",
+        "list",
+    ):
         assert f" {verb} " in out
 
 

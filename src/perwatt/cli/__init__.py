@@ -17,6 +17,8 @@ _VERBS = {
     "resume": "Go on with a run that was interrupted.",
     "report": "Write one self-contained HTML report of one or more runs.",
     "power": "Joules of any command, like time(1): perwatt power -- CMD …",
+    "calibrate": "Fit this host's sensors, and its estimate, to a wall meter; keep the fit.",
+    "sampler": "Offer this machine's sensors to a run on another.",
     "doctor": "What is found on this machine, and the mend for what is not.",
     "list": "Every plug-in, model and workload, and where it comes from.",
 }

@@ -97,6 +97,10 @@ class Meter:
         )
         self._sampler = Sampler(self._picked.sensors, self._hz)
         self._sampler.start()
+        # A window begins after a reading, and a meter elsewhere gives its first at its own pace.
+        begun_ns = now_ns()
+        while not self._read_since(0) and seconds(begun_ns, now_ns()) < LONGEST_WAIT_S:
+            time.sleep(SETTLE_S)
         return self
 
     def close(self) -> None:
@@ -132,9 +136,13 @@ class Meter:
 
     def settle(self) -> None:
         """Wait for the slowest source to show all that was drawn so far, two seconds at most."""
+        drawn_ns = now_ns()
         slowest = max((self._late_s(domain) for domain in self.picked.domains), default=0.0)
         time.sleep(min(slowest + SETTLE_S, LONGEST_WAIT_S))
         self.mark()
+        while not self._read_since(drawn_ns) and seconds(drawn_ns, now_ns()) < LONGEST_WAIT_S:
+            time.sleep(SETTLE_S)  # a meter elsewhere answers at its own pace
+            self.mark()
 
     def energy(self, start_ns: int, end_ns: int, *, padded: bool = False) -> Measured:
         """Joules between two marks of the past. `padded`: nothing else ran just before and after.
@@ -173,6 +181,14 @@ class Meter:
             (t.tick_s for t in self.timings if t.domain in names and t.tick_s),
             default=1.0 / self._hz,
         )
+
+    def _read_since(self, t_ns: int) -> bool:
+        """Has each summed domain been read, or failed to be, at or after that moment?"""
+        with self._drain:
+            if self._sampler:
+                self._samples.extend(self._sampler.drain())
+            seen = {sample.domain for sample in self._samples if sample.t_ns >= t_ns}
+        return all(domain.name in seen for domain in self.picked.counted)
 
     def _curve(self, domain: Domain) -> Curve | None:
         with self._drain:

@@ -108,7 +108,7 @@ def _estimated_line(picked: Picked) -> str:
     ]
     why = f"; nothing better can be read here ({why_not(failed)})" if failed else ""
     return (
-        f"Energy is ESTIMATED (grade D) from load × a power curve{why}; "
+        f"Energy is ESTIMATED (grade D) from load and specifications{why}; "
         f"the truth may be {low:g}× to {high:g}× as large."
     )
 
