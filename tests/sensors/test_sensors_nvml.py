@@ -123,26 +123,27 @@ def test_a_superchips_watts_are_of_the_module_like_its_joules(nvml_child: InChil
     assert "power reading may be of the GPU alone" in seen["note"]
 
 
-def test_slow_state_is_asked_for_seldom(nvml_child: InChild) -> None:
-    """10 reads in half a second at 1 ms a call: 2 calls each, state 3 times, the slow one once."""
+@pytest.mark.parametrize(("hz", "power_reads"), [(20, 10), (100, 13)])
+def test_slow_state_is_asked_for_seldom(nvml_child: InChild, hz: int, power_reads: int) -> None:
+    """Half a second at 1 ms a call: the counter each time, state 3 times, the slow one once."""
     spent = nvml_child(
         [replace(GPU, read_cost_s=0.001)],
-        """
+        f"""
         sensor = NvmlSensor()
         sensor.probe()
         sensor.read()
         virtual.set_step(0)
         spent = 0
-        virtual.set(200 * S)
-        for i in range(10):
-            virtual.set(200 * S + i * S // 20)
+        for i in range({hz} // 2):
+            virtual.set(200 * S + i * S // {hz})
             begin = virtual.now_ns()
-            assert sensor.read()[0].temperature_c == 41
+            reading, = sensor.read()
+            assert (reading.temperature_c, reading.power_w) == (41, 300)
             spent += virtual.now_ns() - begin
         print(json.dumps(spent))
         """,
     )
-    assert spent == pytest.approx((10 * 2 + 3 * 3 + 3) * 1_000_000, rel=0.01)
+    assert spent == pytest.approx((hz // 2 + power_reads + 3 * 3 + 3) * 1_000_000, rel=0.01)
 
 
 MEASURE = """

@@ -27,6 +27,9 @@ figure for the counters of newer parts."""
 GAUGE_GAIN = (0.7, 1.3)
 """A judgement: gauges averaged over 1 s, or that look a quarter of the time (arXiv 2312.02741),
 miss what is shorter."""
+POWER_NS = 40_000_000
+"""Beside a counter power is a witness, and is itself renewed every 20 to 100 ms on the parts known.
+Asking at each of 100 reads a second costs half as much again (benchmarks/observer_cost.py)."""
 STATE_NS = 200_000_000
 """Utilization, clock and throttling are asked for so often: the driver itself renews utilization
 every 1/6 to 1 s (nvml.h, nvmlUtilization_t)."""
@@ -60,7 +63,8 @@ class NvmlDevice:
         self._fields = self._offered()
         self._state: dict[str, Any] = {}
         self._slow: dict[str, Any] = {}
-        self._state_due_ns = self._slow_due_ns = -1
+        self._power = Power(None, None)
+        self._due_ns: dict[int, int] = {}
 
     def domain(self, broken_counter: str | None = None) -> Domain:
         """As a counter where there is one and nothing is wrong with it, else as a gauge."""
@@ -81,29 +85,31 @@ class NvmlDevice:
         )
 
     def read(self, domain: Domain) -> Reading:
-        """A reading as a counter or as a gauge, as `domain` says. Never raises an NVMLError."""
+        """A reading as a counter or as a gauge, as `domain` says. Never raises an NVMLError.
+
+        What the joules do not come from is up to `POWER_NS`, `STATE_NS` or `SLOW_NS` old.
+        """
         nvml = self._nvml
         energy_mj: int | None = None
-        power: Power | None = None
         before = now_ns()
         try:
             # What the joules come from, alone between the marks: all else would blur its time.
             if domain.kind == "counter":
                 energy_mj = nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle)
             else:
-                power = self._power()
+                self._power = self._ask_power()
         except nvml.NVMLError as error:
             return Reading(domain=domain.name, t_ns=now_ns(), error=str(error))
         after = now_ns()
-        if power is None:
-            power = self.power()
+        if energy_mj is not None and self._is_due(POWER_NS, after):
+            self._power = self.power()
         self._renew(after)
         return Reading(
             domain=domain.name,
             t_ns=(before + after) // 2,
             counter_j=None if energy_mj is None else energy_mj / 1e3,
-            power_w=power.instant_w,
-            power_average_w=power.average_w,
+            power_w=self._power.instant_w,
+            power_average_w=self._power.average_w,
             **self._state,
             **self._slow,
         )
@@ -117,7 +123,7 @@ class NvmlDevice:
     def power(self) -> Power:
         """The power now, None and None where it cannot be read."""
         try:
-            return self._power()
+            return self._ask_power()
         except self._nvml.NVMLError:
             return Power(None, None)
 
@@ -134,7 +140,7 @@ class NvmlDevice:
             for process in ask(nvml, each, self.handle) or ()
         }
 
-    def _power(self) -> Power:
+    def _ask_power(self) -> Power:
         nvml = self._nvml
         if self._fields is not None:
             power = power_now(nvml, self.handle, self._fields)
@@ -182,12 +188,19 @@ class NvmlDevice:
             scope.append("MIG is on, and every slice's work is in it")
         return scope
 
+    def _is_due(self, period_ns: int, at_ns: int) -> bool:
+        """Is it so long since this was last asked? Then it counts as asked now."""
+        due_ns = self._due_ns.get(period_ns, at_ns)
+        # A clock that was put back must not keep old values for ever.
+        if due_ns - period_ns <= at_ns < due_ns:
+            return False
+        self._due_ns[period_ns] = at_ns + period_ns
+        return True
+
     def _renew(self, at_ns: int) -> None:
         """Ask again for what changes slowly, where that is due."""
         nvml, handle = self._nvml, self.handle
-        # A clock that was put back must not keep the old state for ever.
-        if at_ns >= self._state_due_ns or at_ns < self._state_due_ns - STATE_NS:
-            self._state_due_ns = at_ns + STATE_NS
+        if self._is_due(STATE_NS, at_ns):
             busy = ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
             bits = ask(nvml, nvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
             if bits is None:  # its name before driver 535
@@ -197,8 +210,7 @@ class NvmlDevice:
                 "clock_mhz": ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
                 "throttle": throttle_names(bits or 0),
             }
-        if at_ns >= self._slow_due_ns or at_ns < self._slow_due_ns - SLOW_NS:
-            self._slow_due_ns = at_ns + SLOW_NS
+        if self._is_due(SLOW_NS, at_ns):
             memory = ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
             limit_mw = ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
             self._slow = {
