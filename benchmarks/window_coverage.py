@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from perwatt.attribution.idle import idle_power
 from perwatt.attribution.integrate import curve_of
 from perwatt.attribution.window import Baseline, Window, window_energy
 from perwatt.core.records import Domain, PowerSample
@@ -25,7 +26,7 @@ Floats = NDArray[np.float64]
 STEP_S = 0.0005
 BEFORE_S, AFTER_S = 4.0, 1.0
 WANDER_S = 0.3
-BATCHES, T_BATCHES = 5, 2.78
+LOOK_S = 0.01
 SETTINGS = (  # tick in seconds, share of it in which the device looks
     (0.001, None),
     (0.010, None),
@@ -96,13 +97,16 @@ def one(
     )
     curve = curve_of(samples, domain)
     assert curve is not None
+    rest = idle_power(curve, [(0, round(BEFORE_S * 1e9))])
+    assert rest is not None
     window = window_energy(
         curve,
         round(start_s * 1e9),
         round((start_s + length_s) * 1e9),
-        baseline=baseline(curve.t_ns / 1e9, curve.energy_j),
+        baseline=Baseline(rest.power_w, rest.error_w or 0.0, rest.seconds),
         padded=padded,
-        knot_error_s=min(tick_s, 0.01),
+        lag_ns=round(tick_s / 2 * 1e9) if tick_s <= LOOK_S else 0,
+        knot_error_s=min(tick_s, LOOK_S),
         duty=duty,
         gain=(0.95, 1.05) if drawn else (1.0, 1.0),
     )
@@ -136,7 +140,7 @@ def device(rng: np.random.Generator, start_s: float, length_s: float) -> tuple[F
 
 
 def counter(rng: np.random.Generator, watts: Floats, tick_s: float, duty: float | None) -> Floats:
-    """(ticks + 1,) joules that the counter shows after each tick; the first begins at a random phase."""
+    """(ticks + 1,) joules that the counter shows after each of its ticks."""
     k = round(tick_s / STEP_S)
     if k <= 1:
         return np.concatenate(([0.0], np.cumsum(watts) * STEP_S))
@@ -153,19 +157,9 @@ def looked_at(
     rng: np.random.Generator, reading: Floats, tick_s: float, until_s: float
 ) -> tuple[Floats, Floats]:
     """A sampler at 100 Hz: times of its looks, and what it saw, to the millijoule."""
-    t_s = np.arange(rng.uniform(0, 0.01), until_s, 0.01)
+    t_s = np.arange(rng.uniform(0, LOOK_S), until_s, LOOK_S)
     last = np.minimum((t_s / tick_s).astype(int), len(reading) - 1)
     return t_s, np.floor(reading[last] * 1e3) / 1e3
-
-
-def baseline(t_s: Floats, energy_j: Floats) -> Baseline:
-    """Idle watts of the seconds before the work, by batch means."""
-    idle = t_s < BEFORE_S
-    t, e = t_s[idle], energy_j[idle]
-    edges = np.linspace(t[0], t[-1], BATCHES + 1)
-    means = np.diff(np.interp(edges, t, e)) / np.diff(edges)
-    se = float(means.std(ddof=1)) / np.sqrt(BATCHES)
-    return Baseline(float(means.mean()), se * T_BATCHES / 1.96, float(t[-1] - t[0]))
 
 
 if __name__ == "__main__":

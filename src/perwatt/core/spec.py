@@ -86,7 +86,7 @@ class RunSpec(BaseModel):
     ] = None
     attribution: Annotated[
         str, Field(description="How requests in flight together share the device's joules.")
-    ] = "time"
+    ] = "phase"
     sample_hz: Annotated[float, Field(gt=0, le=1000, description="Sensor readings per second.")] = (
         20.0
     )

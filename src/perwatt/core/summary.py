@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from perwatt.core.estimate import Estimate, Grade
-from perwatt.core.records import PairIdentity, Verdict
+from perwatt.core.records import Domain, PairIdentity, SensorTiming, Verdict
 
-__all__ = ["Comparison", "EnergyLedger", "MetricInfo", "PairSummary", "RunSummary"]
+__all__ = ["BaselineWatts", "Comparison", "EnergyLedger", "MetricInfo", "PairSummary", "RunSummary"]
 
 
 class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +25,19 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
     better: str
     """`higher`, `lower` or `neither`."""
     aliases: tuple[str, ...] = ()
+
+
+class BaselineWatts(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured idle."""
+
+    kind: Literal["bare", "loaded", "after"]
+    """Before anything was loaded; with the model in memory; just after the load."""
+    power_w: float
+    error_w: float | None
+    """Standard error."""
+    seconds: float
+    age_s: float
+    """From its end to the middle of the load; negative: it was measured later."""
 
 
 class EnergyLedger(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +60,13 @@ class EnergyLedger(msgspec.Struct, frozen=True, kw_only=True):
     grade: Grade
     gain_low: float
     gain_high: float
+    baselines: tuple[BaselineWatts, ...] = ()
+    attribution: str = ""
+    """The method that shared them out."""
+    fit: dict[str, float] = {}
+    """Its fitted constants by name, such as `decode_j_per_token`."""
+    note: str | None = None
+    """Why the method is not what was asked for, in one sentence."""
 
 
 class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,3 +115,6 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[MetricInfo, ...]
     environment: dict[str, Any]
     spec: dict[str, Any]
+    domains: tuple[Domain, ...] = ()
+    """Everything that was sampled."""
+    timings: tuple[SensorTiming, ...] = ()

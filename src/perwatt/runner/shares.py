@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perwatt.attribution.asked import asked_of, prefill_begins
-from perwatt.attribution.idle import baselines
+from perwatt.attribution.idle import Baselines, Idle, baselines
 from perwatt.attribution.integrate import Curve, curve_of, energy_between, total_curve
 from perwatt.attribution.ledger import Attributed, attribute, combined_gain
 from perwatt.core.estimate import worst_grade
 from perwatt.core.protocols import Asked
 from perwatt.core.records import Domain, PowerSample, Reply, Request
 from perwatt.core.registry import registry
-from perwatt.core.summary import EnergyLedger
+from perwatt.core.summary import BaselineWatts, EnergyLedger
 from perwatt.runner.rows import EnergyShare
 from perwatt.store.journal import Journal
 
@@ -72,8 +73,32 @@ def share_out(
         grade=grade,
         gain_low=gain[0],
         gain_high=gain[1],
+        baselines=_measured(idle, windows),
+        attribution=method,
+        fit=dict(shared.fit),
+        note=shared.note,
     )
     return _by_request(requests, shared, ledger, method), ledger
+
+
+def _measured(idle: Baselines, windows: Windows) -> tuple[BaselineWatts, ...]:
+    middle = sum(start + end for start, end in windows) // (2 * len(windows))
+    kinds: list[tuple[Literal["bare", "loaded", "after"], Idle | None]] = [
+        ("bare", idle.bare),
+        ("loaded", idle.loaded),
+        ("after", idle.after),
+    ]
+    return tuple(
+        BaselineWatts(
+            kind=kind,
+            power_w=found.power_w,
+            error_w=found.error_w,
+            seconds=found.seconds,
+            age_s=found.age_s(middle),
+        )
+        for kind, found in kinds
+        if found is not None
+    )
 
 
 def _asked(replies: Sequence[Reply]) -> Asked:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from perwatt.core.records import Columns, PairIdentity, Verdict
+from perwatt.core.records import Columns, Domain, PairIdentity, SensorTiming, Verdict
 from perwatt.core.summary import Comparison, EnergyLedger, RunSummary
 from perwatt.metrics.glossary import metric_infos
 from perwatt.metrics.summarise import compare_pairs, headline, summarise_pair
@@ -52,6 +52,8 @@ def summarise_run(tables: RunTables) -> RunSummary:
         metrics=metric_infos(),
         environment=run["environment"],
         spec=run["spec"],
+        domains=msgspec.convert(run["energy"]["domains"], tuple[Domain, ...]),
+        timings=msgspec.convert(run["energy"].get("timings", []), tuple[SensorTiming, ...]),
     )
 
 

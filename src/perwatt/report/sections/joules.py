@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from perwatt.core.summary import EnergyLedger
+from perwatt.core.summary import BaselineWatts, EnergyLedger
 from perwatt.core.units import format_duration, format_si
 from perwatt.report.charts.stacked import Bar, Part, stacked
 from perwatt.report.legend import fills
@@ -118,4 +118,32 @@ def _sum(label: str, ledger: EnergyLedger) -> dict[str, object]:
         if ledger.gain_low == ledger.gain_high == 1
         else f"{ledger.gain_low:.2g}× and {ledger.gain_high:.2g}×",
         "idle_w": None if idle_w is None else format_si(idle_w, "W"),
+        "baselines": [_baseline(each) for each in ledger.baselines],
+        "attribution": ledger.attribution,
+        "fit": _constants(ledger.fit),
+        "note": ledger.note,
     }
+
+
+BASELINES = {
+    "bare": "before anything was loaded",
+    "loaded": "with the model in memory",
+    "after": "just after the load",
+}
+
+
+def _baseline(idle: BaselineWatts) -> str:
+    error = "" if idle.error_w is None else f" ± {format_si(1.96 * idle.error_w, 'W')}"
+    return f"{format_si(idle.power_w, 'W')}{error} {BASELINES[idle.kind]}"
+
+
+def _constants(fit: dict[str, float]) -> list[str]:
+    """Prices that are not zero, in words: `decode 46 mJ a token`."""
+    words = []
+    for name, value in fit.items():
+        stem, _, unit = name.partition("_")
+        if unit == "j_per_token" and value > 0:
+            words.append(f"{stem} {format_si(value, 'J')} a token")
+        elif name in {"busy_w", "step_j"} and value > 0:
+            words.append(f"{stem} {format_si(value, unit.upper())}")
+    return words

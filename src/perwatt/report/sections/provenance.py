@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from perwatt.core.records import PairIdentity
+from perwatt.core.records import Domain, PairIdentity
 from perwatt.core.spec import RunSpec
-from perwatt.core.units import format_bytes, format_duration
+from perwatt.core.units import format_bytes, format_duration, format_si
 from perwatt.report.format import DASH
 from perwatt.report.view import Section, View
 
@@ -34,6 +34,7 @@ def provenance(view: View) -> Section:
             "tables": [
                 ("Run", list(_flat(run))),
                 ("Workload", list(_flat(summary.workload))),
+                ("Sensors", [(d.name, _sensor(d, view)) for d in summary.domains]),
                 *((p.identity.label, list(_flat(_identity(p.identity)))) for p in view.pairs),
                 ("Machine and software", list(_flat(summary.environment))),
                 ("Settings", list(_flat(_shareable(summary.spec)))),
@@ -48,6 +49,8 @@ def command(spec: Mapping[str, Any]) -> str:
 
     >>> command({"model": ["smollm2-135m"], "limit": 8, "seed": 0, "out": "runs/mine"})
     'perwatt run --model smollm2-135m --limit 8'
+    >>> command({"model": ["m"], "per_query": True})
+    'perwatt run --model m --per-query'
     """
     parts = ["perwatt", "run"]
     for name, value in _shareable(spec).items():
@@ -56,8 +59,9 @@ def command(spec: Mapping[str, Any]) -> str:
         values = list(value) if isinstance(value, list | tuple) else [value]
         if value is None or values == (list(default) if isinstance(default, tuple) else [default]):
             continue
+        option = f"--{name.replace('_', '-')}"
         for one in values:
-            parts += [f"--{name.replace('_', '-')}", str(one)]
+            parts += [option] if one is True else [option, str(one)]
     return shlex.join(parts)
 
 
@@ -79,6 +83,22 @@ def _file_name(value: Any) -> Any:
             if kind(value).is_absolute():
                 return kind(value).name
     return value
+
+
+def _sensor(domain: Domain, view: View) -> str:
+    """What a domain is, how far it is to be trusted, and how it behaves in time."""
+    timing = next((t for t in view.summary.timings if t.domain == domain.name), None)
+    words = [f"{domain.source} {domain.kind}, grade {domain.grade}, {domain.boundary} boundary"]
+    words.append(f"truth {domain.gain_low:g}× to {domain.gain_high:g}× of it")
+    if timing and timing.tick_s is not None:
+        words.append(f"changes every {format_si(timing.tick_s, 's')}")
+    if timing and timing.lag_s is not None:
+        late = f"{format_si(timing.lag_s, 's')} late"
+        error = timing.lag_error_s
+        words.append(late if error is None else f"{late} (± {format_si(error, 's')})")
+    if timing and timing.read_s is not None:
+        words.append(f"a read takes {format_si(timing.read_s, 's')}")
+    return "; ".join([*words, domain.device, *filter(None, [domain.note])])
 
 
 def _identity(identity: PairIdentity) -> dict[str, Any]:
