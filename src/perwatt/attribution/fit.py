@@ -25,9 +25,8 @@ Ints = NDArray[np.int64]
 
 BIN_NS = 100_000_000
 """A client knows when a phase begins and ends to some milliseconds: shorter bins fit that noise."""
-LONGER_NS, FALLS = (250_000_000, 500_000_000, 1_000_000_000, 2_000_000_000), 0.8
-"""A longer bin is taken where its residual falls faster than noise would, as 1/√length: marks
-that are off by milliseconds move joules between bins, and blur what a short bin tells."""
+LONGER_NS = (250_000_000, 500_000_000, 1_000_000_000, 2_000_000_000)
+FALLS = 0.8
 LEAST_BINS = 20
 LAGS_S, FINE_S = np.arange(-0.06, 0.4, 0.02), np.arange(-0.02, 0.021, 0.005)
 HUBER = 6.0
@@ -73,11 +72,17 @@ def fit_costs(
         if len(bins.joules) < LEAST_BINS:
             break
         found.append(_fit(bins, totals, lag_s, idle_power_w))
-        roughness = [fit.residual_w * np.sqrt(fit.bin_s) for fit in found]
-        if len(found) < len(LONGER_NS) + 1 and roughness[-1] < FALLS * roughness[best]:
+        if len(found) <= len(LONGER_NS) and _blurred(found[best], found[-1]):
             best = len(found) - 1
     other = found[min(best + 1, len(found) - 1)].cost
     return found[best]._replace(others=(*found[best].others, other))
+
+
+def _blurred(short: Fit, longer: Fit) -> bool:
+    """Is the shorter bin the worse one? Marks that are off by milliseconds move joules between bins,
+    and blur what a short one tells; noise alone would fall as 1/√length, and no faster.
+    """
+    return longer.residual_w * longer.bin_s**0.5 < FALLS * short.residual_w * short.bin_s**0.5
 
 
 def _fit(bins: _Bins, totals: Totals, lag_s: float, idle_power_w: float | None) -> Fit:

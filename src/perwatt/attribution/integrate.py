@@ -103,6 +103,9 @@ def counter_curve(curve: Curve) -> Curve:
     t_ns = curve.t_ns.copy()
     stood = np.zeros(len(t_ns), dtype=np.bool_)
     stood[2:-1] = (rise[1:] & ~rise[:-1] & curve.trusted[1:])[:-1]  # the last closes the curve
+    if 2 * stood.sum() < rise.sum():  # it moves between most reads: what it shows is fresh
+        stood[:] = False
+    stood[1] |= bool(rise[0] and stood.any())  # before the first sample nobody looked
     moved = np.flatnonzero(stood)
     t_ns[moved] -= (curve.t_ns[moved] - curve.t_ns[moved - 1]) // 2
     return Curve(t_ns[kept], curve.energy_j[kept], trusted)
