@@ -63,14 +63,15 @@ class Fault:
     zero        it reads 0, with success
     absurd      it reads `value` joules
     power-zero  every power reading is 0 W, with success
-    dropout     every call gives the NVML error `value` (15: the GPU is lost)
+    dropout     every call gives the NVML error `value`; None: 15, the GPU is lost
     hang        every call takes `value` seconds
     """
 
     kind: FaultKind
     from_ns: int
     to_ns: int = FOREVER_NS
-    value: float = GPU_IS_LOST
+    value: float | None = None
+    """Of step, absurd and hang, which need one, and of dropout."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,15 @@ class _State:
         return len(t_ns), self.add(t_ns.tobytes()), self.add(value.tobytes())
 
 
+def _value(fault: Fault) -> float:
+    if fault.value is not None:
+        return fault.value
+    if fault.kind in ("step", "absurd", "hang"):
+        msg = f"the fault {fault.kind!r} needs a value"
+        raise ValueError(msg)
+    return GPU_IS_LOST
+
+
 def _packed(body: _State, index: int, gpu: EmulatedGpu) -> bytes:
     curves = list(body.curve(*sensed(gpu)))
     for given in (gpu.temperature_c, gpu.utilization, gpu.memory_bytes, gpu.clock_mhz):
@@ -246,7 +256,7 @@ def _packed(body: _State, index: int, gpu: EmulatedGpu) -> bytes:
         t, value = zip(*knots, strict=True)
         curves += body.curve(np.array(t, dtype=np.int64), np.array(value, dtype=np.float64))
     faults = [
-        struct.pack("=3q d", KINDS.index(f.kind) + 1, f.from_ns, f.to_ns, f.value)
+        struct.pack("=3q d", KINDS.index(f.kind) + 1, f.from_ns, f.to_ns, _value(f))
         for f in gpu.faults
     ]
     throttles = [struct.pack("=3q", th.from_ns, th.to_ns, th.bits) for th in gpu.throttle]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -121,6 +122,47 @@ def test_numpy_works_under_it() -> None:
         """
     )
     assert abs(mean) < 0.2
+
+
+def test_a_command_can_put_itself_under_it(tmp_path: Path) -> None:
+    """And read an hour of an emulated GPU, which it attaches to in its own process."""
+    script = tmp_path / "hour.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import json, sys
+            from pathlib import Path
+            from emulated.clock import reexec, virtual
+            from emulated.nvml import EmulatedGpu, attach, write_state
+            from perwatt.sensors.nvml import NvmlSensor
+            from perwatt.sensors.sampler import Sampler
+
+            reexec()
+            S = 10**9
+            write_state(Path(sys.argv[1]), [EmulatedGpu([0, 3600 * S], [0.0, 360_000.0])])
+            attach(Path(sys.argv[1]))
+            virtual.set(S)
+            sampler = Sampler([NvmlSensor()], 1, timing_s=0)
+            for t in range(2, 3600):
+                virtual.set(t * S)
+                sampler.read_now()
+            samples = sampler.drain()
+            joules = samples[-1].counter_j - samples[0].counter_j
+            print(json.dumps([joules, sorted({s.flag for s in samples if s.flag})]))
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "nvml"],
+        env={**os.environ, "PYTHONPATH": str(Path(clock.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    joules, flags = json.loads(done.stdout)
+    assert joules == pytest.approx(100 * 3597)
+    assert flags == []  # neither a stall nor a clock that steps: one second is one period here
 
 
 def test_without_it_the_clock_cannot_be_set() -> None:

@@ -255,6 +255,8 @@ def test_wrong_truths_are_refused(tmp_path: Path) -> None:
             write_state(tmp_path / "nvml", [EmulatedGpu(t, j)])
     with pytest.raises(ValueError, match="duty"):
         write_state(tmp_path / "nvml", [EmulatedGpu(duty=0)])
+    with pytest.raises(ValueError, match="'step' needs a value"):
+        write_state(tmp_path / "nvml", [EmulatedGpu(faults=[Fault("step", 0)])])
     assert list(tmp_path.iterdir()) == []
 
 
