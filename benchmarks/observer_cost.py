@@ -159,6 +159,16 @@ def show_gpus(state: Path, call_s: float) -> None:
     write_state(state, [EmulatedGpu(t_ns, joules, tick_s=0.1, read_cost_s=call_s)] * 8)
 
 
+def zeus_version(python: str) -> str | None:
+    """None where there is no such interpreter, or no zeus in it."""
+    ask = "from importlib.metadata import version; print(version('zeus'))"
+    try:
+        done = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
 def started(folder: Path, zeus_python: str | None) -> list[Contender]:
     """Every contender that can be had here; of the others it is printed why not."""
     from emulated.nvml import environment
@@ -168,7 +178,9 @@ def started(folder: Path, zeus_python: str | None) -> list[Contender]:
     root = str(Path(__file__).parents[1])
     env = {**os.environ, **environment(state), "PYTHONPATH": root}
     pythons = {"perwatt Sampler": sys.executable}
-    if zeus_python:
+    version = zeus_version(zeus_python) if zeus_python else None
+    if zeus_python and version:
+        print(f"zeus {version}")
         pythons |= {"zeus PowerMonitor": zeus_python, "zeus ZeusMonitor": zeus_python}
     else:
         print("zeus: not here (--zeus-python names an interpreter that has it)")
