@@ -8,6 +8,7 @@ none was measured: under steady load it cannot be told from the floor f.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ class Fit(NamedTuple):
     Columns at zero have none."""
     idle_power_w: float
     lag_s: float
+    lag_error_s: float
     r2: float
     residual_w: float
     """Standard deviation of a bin's watts about the fit."""
@@ -64,7 +66,7 @@ def fit_costs(
     bins = _bins(joined(curve, BIN_NS), windows_ns)
     if len(bins.joules) < LEAST_BINS:
         return f"only {len(bins.joules)} bins of 0.1 s were sampled, and {LEAST_BINS} are needed"
-    lag_s = _lag(bins, totals, idle_power_w)
+    lag_s, lag_error_s = _lag(bins, totals, idle_power_w)
     found = [_fit(bins, totals, lag_s, idle_power_w)]
     best = 0
     for longer_ns in LONGER_NS:
@@ -75,14 +77,15 @@ def fit_costs(
         if len(found) <= len(LONGER_NS) and _blurred(found[best], found[-1]):
             best = len(found) - 1
     other = found[min(best + 1, len(found) - 1)].cost
-    return found[best]._replace(others=(*found[best].others, other))
+    return found[best]._replace(lag_error_s=lag_error_s, others=(*found[best].others, other))
 
 
 def _blurred(short: Fit, longer: Fit) -> bool:
-    """Is the shorter bin the worse one? Marks that are off by milliseconds move joules between bins,
-    and blur what a short one tells; noise alone would fall as 1/√length, and no faster.
+    """Is the shorter bin the worse one? Marks that are off by milliseconds move joules between
+    bins, and blur what a short one tells; noise alone would fall as 1/√length, and no faster.
     """
-    return longer.residual_w * longer.bin_s**0.5 < FALLS * short.residual_w * short.bin_s**0.5
+    rough, smooth = (fit.residual_w * math.sqrt(fit.bin_s) for fit in (short, longer))
+    return smooth < FALLS * rough
 
 
 def _fit(bins: _Bins, totals: Totals, lag_s: float, idle_power_w: float | None) -> Fit:
@@ -104,6 +107,7 @@ def _fit(bins: _Bins, totals: Totals, lag_s: float, idle_power_w: float | None) 
         _covariance(design, residual, weight, bins, cost)[:5, :5],
         idle_power_w if idle_power_w is not None else float(cost[5]),
         lag_s,
+        0.0,
         1.0 - left / spread if spread > 0 else 0.0,
         float(np.sqrt(left / bins.seconds.sum())),
         float(bins.seconds.mean()),
@@ -149,31 +153,34 @@ def _solve(
     return nnls(design.T @ scaled, scaled.T @ _above(bins, idle_power_w), price)
 
 
-def _lag(bins: _Bins, totals: Totals, idle_power_w: float | None) -> float:
-    """The shift at which the work explains the joules best, by the vertex of a parabola."""
+def _lag(bins: _Bins, totals: Totals, idle_power_w: float | None) -> tuple[float, float]:
+    """The shift at which the work explains the joules best, by the vertex of a parabola, and its
+    standard error, by how sharp that is. 0 where no shift explains clearly more than none."""
     flat = np.ones(len(bins.seconds))
 
-    def best(lags: Floats) -> tuple[float, float]:
+    def best(lags: Floats) -> tuple[float, float, float]:
         gains = [
             _solve(_design(bins, totals, lag, idle_power_w), bins, flat, idle_power_w)[1]
             for lag in lags
         ]
         n = int(np.argmax(gains))
         if not 0 < n < len(gains) - 1:
-            return float(lags[n]), float(lags[n])
+            return float(lags[n]), float(lags[n]), 0.0
         left, middle, right = gains[n - 1 : n + 2]
         bend = left - 2 * middle + right
         move = 0.5 * (left - right) / bend if bend < 0 else 0.0
-        return float(lags[n]), float(lags[n] + move * (lags[1] - lags[0]))
+        step = float(lags[1] - lags[0])
+        return float(lags[n]), float(lags[n]) + move * step, -bend / step**2
 
-    coarse, _ = best(LAGS_S)
-    lag = best(coarse + FINE_S)[1]
+    coarse = best(LAGS_S)[0]
+    _, lag, bend = best(coarse + FINE_S)
     design = _design(bins, totals, lag, idle_power_w)
     above = _above(bins, idle_power_w)
     cost, found = _solve(design, bins, flat, idle_power_w)
     left = float(((above - design @ cost) ** 2 / bins.seconds).sum()) / len(flat)
     plain = _solve(_design(bins, totals, 0.0, idle_power_w), bins, flat, idle_power_w)[1]
-    return lag if found - plain > PRICE * left * np.log(len(flat)) else 0.0
+    error = math.sqrt(2 * left / bend) if bend > 0 else 0.0
+    return (lag, error) if found - plain > PRICE * left * np.log(len(flat)) else (0.0, error)
 
 
 def _huber(residual: Floats) -> Floats:

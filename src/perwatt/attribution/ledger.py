@@ -133,7 +133,8 @@ def attribute(
     work, gross = prefill_work + decode_work, prefill + decode
     known = (covered_ns == end - start) & ~lost & _within(start, end, curve, windows)
     variance = unforeseen_variance(surprises, r) + ((others - work) ** 2).sum(axis=0)
-    variance += end_variance(curve, asked, ends, even=not surprises, clock_error_s=clock_error_s)
+    shift_s = float(np.hypot(clock_error_s / Z_95, rule.lag_error_s))
+    variance += end_variance(curve, asked, ends, even=not surprises, shift_s=shift_s)
     # An error of the idle watts moves joules between work and idle: net loses what idle gains.
     moved = 0.0 if idle_error_w is None else idle_error_w
     low, high = _interval(gross, variance + ((resident_s - work_s) * moved) ** 2, gain)

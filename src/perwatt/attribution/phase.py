@@ -16,7 +16,7 @@ from perwatt.attribution.share import active, by_time
 from perwatt.attribution.work import PAUSE_GAPS, Given, Work, given_by, totals, work_of
 from perwatt.core.protocols import Asked, Evidence, Rule, Share, Shares
 
-__all__ = ["by_phase"]
+__all__ = ["by_phase", "rule_of"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,11 +32,17 @@ def by_phase(evidence: Evidence) -> Rule:
         return _by_time(evidence, fit)
     if not fit.cost.any():
         return _by_time(evidence, "the load drew no more than idle")
+    return rule_of(fit, work)
+
+
+def rule_of(fit: Fit, work: Work) -> Rule:
+    """The rule that charges these prices for this work."""
     seen = _Seen(work)
     return Rule(
         _share(seen, fit.cost, fit.idle_power_w),
         fit.idle_power_w,
         lag_ns=round(fit.lag_s * 1e9),
+        lag_error_s=fit.lag_error_s,
         grain_ns=BIN_NS,
         alternatives=tuple(_share(seen, cost, fit.idle_power_w) for cost in _nearby(fit)),
         fit=_constants(fit),
@@ -98,8 +104,7 @@ def _nearby(fit: Fit) -> list[Floats]:
     values, vectors = np.linalg.eigh(
         fit.covariance[np.ix_(free, free)] / np.outer(sd[free], sd[free])
     )
-    # Two fits that differ by d, equally good, are each off by d/√2.
-    found = [fit.cost + (other - fit.cost) / np.sqrt(2) for other in fit.others]
+    found = list(fit.others)
     for value, vector in zip(values, vectors.T, strict=True):
         cost = fit.cost.copy()
         cost[free] += np.sqrt(max(float(value), 0.0)) * vector * sd[free]
@@ -117,6 +122,7 @@ def _constants(fit: Fit) -> dict[str, float]:
         "busy_w": f,
         "idle_w": fit.idle_power_w,
         "lag_s": fit.lag_s,
+        "lag_error_s": fit.lag_error_s,
         "r2": fit.r2,
         "residual_w": fit.residual_w,
         "bins": float(fit.bins),

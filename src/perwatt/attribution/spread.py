@@ -82,10 +82,10 @@ def unforeseen_variance(parts: list[Unforeseen], r: int) -> Floats:
 
     One request's own are too few to tell its variance, and others' do not know its bad luck (a
     shrunken variance, as of Lönnstedt & Speed 2002). Those of all, second by second, are explained
-    by what happened in it: marks (J² each, late by some milliseconds), the
-    squared joules of its prefill and of its decoding (a price that is off), and its squared share
-    of the device (noise of the sensor and of idle); non-negative least squares, weighed by the
-    inverse squared variance found so far (a gamma model: McCullagh & Nelder 1989, ch. 8).
+    by what happened in it: marks (late by some milliseconds), the squared joules of its prefill and
+    of its decoding (a price that is off), and its squared share of the device (noise of the sensor
+    and of idle); non-negative least squares, weighed by the inverse squared variance found so far
+    (a gamma model: McCullagh & Nelder 1989, ch. 8).
     """
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else []
     if not columns or not len(columns[0]):
@@ -98,14 +98,18 @@ def unforeseen_variance(parts: list[Unforeseen], r: int) -> Floats:
     share = np.divide(own, everybody, out=np.zeros_like(own), where=everybody > 0)
     features = np.stack([marks, prefill**2, decode**2, share**2], axis=1)
     features += 1e-30  # a second in which nothing was expected
-    squares = joules**2
-    variance = np.full(len(key), float(squares.mean()) or 1.0)
+    unit = float((joules**2).mean())
+    if not unit > 0:
+        return np.zeros(r)
+    squares, variance = joules**2 / unit, np.ones(len(key))
     for _ in range(ROUNDS):
         weight = 1.0 / np.maximum(variance, 1e-3 * float(variance.mean())) ** 2
         scaled = features * weight[:, None]
         price, _ = nnls(features.T @ scaled, scaled.T @ squares)
         variance = features @ price
-    return summed(key // seconds, (variance + squares) / 2, r)
+    if variance.sum() > 0:
+        variance *= squares.sum() / variance.sum()
+    return summed(key // seconds, (variance + squares) / 2 * unit, r)
 
 
 def end_weights(part: Interval, asked: Asked, done: Split) -> Floats:
@@ -118,9 +122,9 @@ def end_weights(part: Interval, asked: Asked, done: Split) -> Floats:
 
 
 def end_variance(
-    curve: Curve, asked: Asked, weights: Floats, *, even: bool, clock_error_s: float
+    curve: Curve, asked: Asked, weights: Floats, *, even: bool, shift_s: float
 ) -> Floats:
-    """(r,) of both ends: a tick split evenly, and a clock that is off by `clock_error_s` (95%).
+    """(r,) of both ends: a tick split evenly, and clocks apart by `shift_s` (standard error).
 
     Where power steps by D at a mark somewhere in a tick of T seconds, splitting it evenly errs by
     D·τ(T − τ)/T, root mean square D·T/√30 over τ. D is told by the ticks on either side.
@@ -132,5 +136,5 @@ def end_variance(
         tick = np.clip(np.searchsorted(curve.t_ns, mark, side="right") - 1, 0, len(power) - 1)
         step = power[np.minimum(tick + 1, len(power) - 1)] - power[np.maximum(tick - 1, 0)]
         split = length_s[tick] ** 2 / 30 if even else 0.0
-        variance += (weight * step) ** 2 * (split + (clock_error_s / 1.96) ** 2)
+        variance += (weight * step) ** 2 * (split + shift_s**2)
     return variance

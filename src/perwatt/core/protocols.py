@@ -169,6 +169,8 @@ class Rule(NamedTuple):
     """The watts shared by `resident`; None: all is work."""
     lag_ns: int = 0
     """By how much the sensor follows the device: the ledger moves its curve earlier by this."""
+    lag_error_s: float = 0.0
+    """Standard error of the lag."""
     grain_ns: int = 0
     """Shorter ticks are joined up to this before they are split: marks are known no better."""
     alternatives: tuple[Share, ...] = ()
