@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 
 from perwatt.core.clock import anchor_now, now_ns, seconds
-from perwatt.core.errors import EngineError, FileError
+from perwatt.core.errors import EngineError, FileError, SensorUnavailableError
 from perwatt.core.protocols import Endpoint, EndpointConfig
 from perwatt.core.records import (
     Phase,
@@ -56,7 +56,8 @@ DEAD_AFTER = 8
 class Session:
     """Runs `plan` and appends to the journal.
 
-    `opened` hears of each pair's identity and of the processes that serve it, where known.
+    `opened` hears of each pair's identity, of the processes that serve it, where known, and of why
+    its joules cannot be told from others', or None.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Session:
         journal: JournalWriter,
         number: int,
         picked: Picked | None,
-        opened: Callable[[Served, Sequence[int]], None],
+        opened: Callable[[Served, Sequence[int], str | None], None],
         listen: Listener,
         measured_s: MeasuredSoFar | None = None,
     ) -> None:
@@ -145,9 +146,7 @@ class Session:
                 served = await endpoint.open()
                 # A user's own server says no pids: it is found by the port it listens on.
                 pids = served.pids or (listeners(served.url) if served.url else ())
-                if self.picked:
-                    self.picked.narrow(pids)
-                self.opened(served, pids)
+                self.opened(served, pids, self._narrowed(pids))
                 for warning in served.warnings:
                     self.listen(Note(warning))
                 prompts = [(job, prompt_for(self.spec, self.workload, job)) for job in segment.jobs]
@@ -302,6 +301,21 @@ class Session:
     def _tick_s(self) -> float:
         """The slowest tick seen at the start; the sampling period where none was."""
         return max((t.tick_s for t in self.timings if t.tick_s), default=1 / self.spec.sample_hz)
+
+    def _narrowed(self, pids: Sequence[int]) -> str | None:
+        """Keep to the devices of these processes; why that cannot be done, such as a shared slice.
+
+        Raises SensorUnavailableError in a run that requires a grade.
+        """
+        try:
+            if self.picked:
+                self.picked.narrow(pids)
+        except SensorUnavailableError as error:
+            if self.spec.require_grade is not None:
+                raise
+            self.listen(Note(f"Energy is UNKNOWN: {error.message}"))
+            return error.message
+        return None
 
     def _lags(self) -> dict[str, SensorTiming]:
         """How late CPU counters show a step of load, by steps of our own; takes three seconds."""

@@ -149,15 +149,18 @@ def _sit(
     run = run_dir.read_run()
     identities = {k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()}
 
-    def opened(served: Served, pids: Sequence[int]) -> None:
+    def opened(served: Served, pids: Sequence[int], refused: str | None) -> None:
         identity = served.identity
         _same_as_before(identities.get(identity.pair_id), identity)
         identities[identity.pair_id] = identity
         order = pair_ids(spec.model)
         run["pairs"] = {k: msgspec.to_builtins(identities[k]) for k in order if k in identities}
         if picked:  # narrowed by now to the devices that host this pair
-            run["energy"]["counted"][identity.pair_id] = [d.name for d in picked.counted]
+            counted = () if refused else picked.counted
+            run["energy"]["counted"][identity.pair_id] = [d.name for d in counted]
             run["energy"]["hosting"][identity.pair_id] = hosting(picked.domains, pids)
+        if refused:
+            run["energy"]["refused"][identity.pair_id] = refused
         run_dir.write_run(run)
 
     try:
@@ -241,5 +244,5 @@ def _energy_record(picked: Picked | None, line: str, before: Mapping[str, Any]) 
             f"This run began with energy of grade {before['grade']}, and now has {record['grade']}."
         )
         raise GradeError(msg, "Make the same sensors readable again, or start a new run.")
-    kept = {name: before.get(name, {}) for name in ("counted", "hosting")}
+    kept = {name: before.get(name, {}) for name in ("counted", "hosting", "refused")}
     return {**record, **kept, "timings": before.get("timings", [])}

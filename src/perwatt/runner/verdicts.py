@@ -58,6 +58,13 @@ def _energy(seen: Evidence) -> Iterable[Verdict]:
             "pairs of this run with each other, and nothing else with them.",
             mend="Run where a counter can be read; `perwatt doctor` says what this machine lacks.",
         )
+    for pair_id, reason in seen.energy.get("refused", {}).items():
+        yield Verdict(
+            code="no-energy",
+            severity="warning",
+            sentence=f"The joules of {seen.pairs[pair_id].label} are unknown: {reason}",
+            pair_id=pair_id,
+        )
     for tried in seen.energy.get("tried", ()):
         if tried.get("asked") and not tried["ok"]:
             yield Verdict(
