@@ -49,6 +49,9 @@ __all__ = ["MeasuredSoFar", "Session"]
 MeasuredSoFar = Mapping[tuple[str, str], tuple[float, int]]
 """(pair, item) → seconds in flight and requests, of the sessions before."""
 
+LAG_FROM_S = 1.0
+"""Measuring lag takes three seconds: not where even idle is given less than one."""
+
 DEAD_AFTER = 8
 """So many failures to reach the server in a row, and it is taken for dead."""
 
@@ -319,7 +322,7 @@ class Session:
 
     def _lags(self) -> dict[str, SensorTiming]:
         """How late CPU counters show a step of load, by steps of our own; takes three seconds."""
-        if not self.picked or not self.spec.idle_s:
+        if not self.picked or self.spec.idle_s < LAG_FROM_S:
             return {}
         counters = [
             (sensor, [d for d in own if d.kind == "counter" and d.grade == "B"])
