@@ -156,13 +156,9 @@ def _solve(
 def _lag(bins: _Bins, totals: Totals, idle_power_w: float | None) -> tuple[float, float]:
     """The shift at which the work explains the joules best, by the vertex of a parabola, and its
     standard error, by how sharp that is. 0 where no shift explains clearly more than none."""
-    flat = np.ones(len(bins.seconds))
 
     def best(lags: Floats) -> tuple[float, float, float]:
-        gains = [
-            _solve(_design(bins, totals, lag, idle_power_w), bins, flat, idle_power_w)[1]
-            for lag in lags
-        ]
+        gains = [_explained(bins, totals, lag, idle_power_w) for lag in lags]
         n = int(np.argmax(gains))
         if not 0 < n < len(gains) - 1:
             return float(lags[n]), float(lags[n]), 0.0
@@ -174,13 +170,22 @@ def _lag(bins: _Bins, totals: Totals, idle_power_w: float | None) -> tuple[float
 
     coarse = best(LAGS_S)[0]
     _, lag, bend = best(coarse + FINE_S)
-    design = _design(bins, totals, lag, idle_power_w)
-    above = _above(bins, idle_power_w)
-    cost, found = _solve(design, bins, flat, idle_power_w)
-    left = float(((above - design @ cost) ** 2 / bins.seconds).sum()) / len(flat)
-    plain = _solve(_design(bins, totals, 0.0, idle_power_w), bins, flat, idle_power_w)[1]
+    found, plain = (_explained(bins, totals, one, idle_power_w) for one in (lag, 0.0))
+    n = len(bins.seconds)
+    whole = float((_above(bins, idle_power_w) ** 2 / bins.seconds).sum())
+    left = max(whole - found, 0.0) / n
     error = math.sqrt(2 * left / bend) if bend > 0 else 0.0
-    return (lag, error) if found - plain > PRICE * left * np.log(len(flat)) else (0.0, error)
+    return (lag, error) if found - plain > PRICE * left * math.log(n) else (0.0, error)
+
+
+def _explained(bins: _Bins, totals: Totals, lag_s: float, idle_power_w: float | None) -> float:
+    """By how much plain least squares lowers the squares: signs do not matter for the moment."""
+    design = _design(bins, totals, lag_s, idle_power_w)
+    scaled = design / bins.seconds[:, None]
+    gram, moment = design.T @ scaled, scaled.T @ _above(bins, idle_power_w)
+    unit = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    x = np.linalg.lstsq(gram / np.outer(unit, unit), moment / unit, rcond=1e-9)[0]
+    return float(x @ (moment / unit))
 
 
 def _huber(residual: Floats) -> Floats:

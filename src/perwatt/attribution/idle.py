@@ -135,8 +135,8 @@ def _standard_error(seconds: Floats, left_j: Floats) -> float:
     tau = lags * step
     q = 0.0
     if len(lags) > 1:
-        # Weighted by 1/τ²: a squared wander is known to a share of itself.
-        q = max(float(np.polyfit(tau, wander, 1, w=1.0 / tau)[0]), 0.0)
-    base = max(float(np.average(wander - q * tau, weights=1.0 / tau**2)), 0.0)
+        # Long lags are known worse, since fewer of them fit in.
+        q = max(float(np.polyfit(tau, wander, 1, w=1.0 / np.sqrt(tau))[0]), 0.0)
+    base = max(float(np.average(wander - q * tau, weights=1.0 / tau)), 0.0)
     total = float(seconds.sum())
     return float(np.sqrt(base + q * total)) / total

@@ -31,7 +31,8 @@ def nnls(gram: Floats, moment: Floats, price: float = 0.0) -> tuple[Floats, floa
             unit = scale[of]
             matrix = gram[np.ix_(of, of)] / np.outer(unit, unit)
             right = moment[of] / unit
-            if np.linalg.cond(matrix) > 1e10:
+            widths = np.linalg.eigvalsh(matrix)
+            if widths[0] < 1e-10 * widths[-1]:
                 continue
             x = np.linalg.solve(matrix, right)
             gain = float(x @ right)
