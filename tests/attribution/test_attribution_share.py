@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 def flat(power_w: float = 100.0, seconds: int = 10, tick_ms: int = 50) -> Curve:
     t = np.arange(0, seconds * S + 1, tick_ms * 1_000_000, dtype=np.int64)
-    return Curve(t, power_w * t / 1e9, np.ones(len(t) - 1, dtype=np.bool_))
+    return Curve(t, power_w * t.astype(np.float64) / 1e9, np.ones(len(t) - 1, dtype=np.bool_))
 
 
 def test_kv_time_is_the_integral_of_context() -> None:
