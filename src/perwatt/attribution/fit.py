@@ -56,7 +56,7 @@ class Fit(NamedTuple):
     """Mean length of a bin, and `bins`: how many."""
     bins: int
     others: tuple[Floats, ...]
-    """Costs found another way, (5,) each: with every column, and from the next longer bins."""
+    """Costs found another way, (5,) each: with every column, and from the longest bins."""
 
 
 def fit_costs(
@@ -76,8 +76,8 @@ def fit_costs(
         found.append(_fit(bins, totals, lag_s, idle_power_w))
         if len(found) <= len(LONGER_NS) and _blurred(found[best], found[-1]):
             best = len(found) - 1
-    other = found[min(best + 1, len(found) - 1)].cost
-    return found[best]._replace(lag_error_s=lag_error_s, others=(*found[best].others, other))
+    others = (*found[best].others, found[-1].cost)
+    return found[best]._replace(lag_error_s=lag_error_s, others=others)
 
 
 def _blurred(short: Fit, longer: Fit) -> bool:
