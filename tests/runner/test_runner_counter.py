@@ -16,7 +16,7 @@ from perwatt.runner.summary import summarise_run
 from perwatt.store.load import load_tables
 
 IDLE_W, BUSY_W, DRAM_W = 20.0, 80.0, 5.0
-RANGE_UJ = 9_000_000
+RANGE_UJ = 40_000_000
 """Small, so that the package counter wraps again and again within a run."""
 
 

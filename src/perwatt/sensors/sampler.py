@@ -73,7 +73,8 @@ class Sampler:
         self._keeping = threading.Lock()
         self._samples: list[PowerSample] = []
         self._polled_ns: int | None = None
-        self._wall_ahead_ns: int | None = None
+        self._wall_ahead: tuple[int, int] | None = None
+        """Wall clock less ours at the last poll, and how long looking at both took."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._thread_cpu_s = 0.0
@@ -186,9 +187,10 @@ class Sampler:
         before_ns = now_ns()
         wall_ns = time.time_ns()
         after_ns = now_ns()
-        ahead_ns = wall_ns - (before_ns + after_ns) // 2
-        last, self._wall_ahead_ns = self._wall_ahead_ns, ahead_ns
-        return last is not None and abs(ahead_ns - last) > STEP_NS + after_ns - before_ns
+        ahead_ns, slack_ns = wall_ns - (before_ns + after_ns) // 2, after_ns - before_ns
+        last, self._wall_ahead = self._wall_ahead, (ahead_ns, slack_ns)
+        # Either look may have been held up between its two clocks.
+        return last is not None and abs(ahead_ns - last[0]) > STEP_NS + slack_ns + last[1]
 
     def _measure_timings(self) -> None:
         begun_s = time.thread_time()
