@@ -71,7 +71,7 @@ def main() -> None:
     print("Net joules of each request: |error|, median / p90. Real sensor and sampler, 100 Hz.")
     print("previous: counter now less counter at the previous query's end (the reference harness).")
     names = [*METHODS, "previous", "window", "prefill", "decode"]
-    print("device  flight  tick    " + "".join(f"{name:>17s}" for name in names))
+    print("device  flight  tick    " + "".join(f"{name:>20s}" for name in names))
     with tempfile.TemporaryDirectory() as folder:
         for name in ("linear",) if quick else DEVICES:
             for in_flight in REQUESTS:
@@ -80,12 +80,12 @@ def main() -> None:
                         _errors(_through_nvml(seed, DEVICES[name], in_flight, tick_s, Path(folder)))
                         for seed in range(1 if quick else 2)
                     ]
-                    cells = "".join(f"{_spread(errors, n):>17s}" for n in names)
+                    cells = "".join(f"{_spread(errors, n):>20s}" for n in names)
                     print(f"{name:7s} {in_flight:5d} {tick_s * 1e3:4.0f} ms  {cells}", flush=True)
     print("\nShare of the 95% intervals that hold the truth: net with the gain exactly 1, net and")
     print("gross with the gain drawn from the sensor's interval (0.95 to 1.05, 95%).")
     print("device  flight  tick    duty  runs  requests    net, gain 1   net, drawn   gross, drawn")
-    runs = {1: 6, 8: 2, 32: 1} if quick else {1: 40, 8: 16, 32: 12}
+    runs = {1: 6, 8: 2, 32: 1} if quick else {1: 40, 8: 10, 32: 5}
     held = []
     for name in ("linear",) if quick else DEVICES:
         for in_flight in REQUESTS:

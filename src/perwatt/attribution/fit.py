@@ -1,6 +1,6 @@
 """What a token costs here: constants fitted to the load's own ticks.
 
-    dE = P0·dt + a·prefill + b·decode + c·context + f·busy
+    dE = P0·dt + a·prefill + b·decode + c·context + s·steps + f·busy
 
 by non-negative least squares over bins of ticks. Idle P0 is the measured one, and free only where
 none was measured: under steady load it cannot be told from the floor f.

@@ -1,8 +1,9 @@
 """The default method: each request is charged for the tokens it had worked on, at fitted prices.
 
-A moment's joules above idle are shared by a·prefill + b·decode + c·context of each request, and the
-floor f, drawn while anything is served, equally among those served. Cost that adds up shared so is
-Shapley's value, a fixed cost shared equally among those who need it included (Shapley 1953).
+A moment's joules above idle are shared by a·prefill + b·decode + c·context of each request, the
+fixed cost s of a step equally among those in it, and the floor f, drawn while anything is served,
+equally among those served. Cost that adds up, shared so, is Shapley's value, a fixed cost shared
+equally among those who need it included (Shapley 1953).
 """
 
 from __future__ import annotations
