@@ -196,6 +196,29 @@ def test_a_device_that_draws_only_idle_falls_back(measure: Any) -> None:
     assert np.abs(out.net_j).max() < 1.0
 
 
+def test_a_device_that_works_on_between_requests_is_shared_by_time() -> None:
+    """Its power does not follow the requests, so their tokens say nothing of what it draws."""
+    start = np.arange(12) * S + S // 3
+    asked = asked_of(
+        start,
+        start + S // 10,
+        start + S // 2,
+        prompt_tokens=np.arange(12) * 40.0 + 10,
+        completion_tokens=np.full(12, 30.0),
+    )
+    t = np.arange(0, 13 * S, S // 50)
+    rng = np.random.default_rng(0)
+    watts = 85 + rng.normal(0, 1, len(t) - 1)
+    curve = Curve(
+        t,
+        np.concatenate(([0.0], np.cumsum(watts / 50))),
+        np.ones(len(t) - 1, dtype=np.bool_),
+    )
+    out = attribute(curve, [(t[0], t[-1])], asked, method=by_phase, idle_power_w=25.0)
+    assert out.note == "Shared by equal time: the device's power does not follow its requests."
+    assert np.allclose(out.power_mean_w, 85, rtol=0.02)
+
+
 def test_unknown_token_counts_do_not_stop_it(measure: Any) -> None:
     seen = measure(in_flight=4)
     blind = seen.asked._replace(

@@ -22,6 +22,10 @@ __all__ = ["by_phase", "rule_of"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+WORSE = -0.1
+"""A fit may not explain the bins' watts clearly worse than their mean does: then what is drawn
+comes from something else, such as a device that works on between requests."""
+
 
 def by_phase(evidence: Evidence) -> Rule:
     """Phase-aware linear fit: an `Attribution`. Falls back to equal time, with a note."""
@@ -33,6 +37,8 @@ def by_phase(evidence: Evidence) -> Rule:
         return _by_time(evidence, fit)
     if not fit.cost.any():
         return _by_time(evidence, "the load drew no more than idle")
+    if fit.r2 < WORSE:
+        return _by_time(evidence, "the device's power does not follow its requests")
     return rule_of(fit, work)
 
 

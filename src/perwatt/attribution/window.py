@@ -35,8 +35,12 @@ class Baseline(NamedTuple):
         """Standard error of the idle watts of another stretch, which wander as much again.
 
         The variance of a mean falls with its length, so over `over_s` it is se² · seconds / over_s.
+        How much idle wanders is told by about four stretches of the baseline (`idle_power`), hence
+        Student's t with four degrees of freedom, as a multiple of 1.96.
         """
-        return self.se_w * math.sqrt(1 + self.seconds / over_s) if over_s > 0 else 0.0
+        if over_s <= 0:
+            return 0.0
+        return self.se_w * math.sqrt(1 + self.seconds / over_s) * _student_95(4) / Z_95
 
 
 class Window(NamedTuple):

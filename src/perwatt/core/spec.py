@@ -88,7 +88,7 @@ class RunSpec(BaseModel):
         str, Field(description="How requests in flight together share the device's joules.")
     ] = "phase"
     sample_hz: Annotated[float, Field(gt=0, le=1000, description="Sensor readings per second.")] = (
-        20.0
+        50.0
     )
     idle_s: Annotated[
         float, Field(ge=0, description="Seconds of idle measured before each stretch of load.")

@@ -49,6 +49,7 @@ __all__ = ["MeasuredSoFar", "Session"]
 MeasuredSoFar = Mapping[tuple[str, str], tuple[float, int]]
 """(pair, item) → seconds in flight and requests, of the sessions before."""
 
+SETTLE_S = 0.5
 LAG_FROM_S = 1.0
 """Measuring lag takes three seconds: not where even idle is given less than one."""
 
@@ -166,7 +167,9 @@ class Session:
             async with self._phase("load", segment.pair_id, under_test) as phase:
                 await self._load(endpoint, served, phase, prompts, hashes, ticker)
             if self.spec.idle_s:
-                # A device just worked draws more at rest than a cold one: the third baseline.
+                # A device just worked draws more at rest than a cold one: the third baseline. Not
+                # before the slowest counter has shown the last of the load.
+                await asyncio.sleep(min(self.spec.idle_s, SETTLE_S))
                 async with self._phase("after_idle", segment.pair_id, under_test):
                     await asyncio.sleep(self.spec.idle_s)
         finally:
