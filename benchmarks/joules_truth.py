@@ -85,7 +85,7 @@ def main() -> None:
     print("\nShare of the 95% intervals that hold the truth: net with the gain exactly 1, net and")
     print("gross with the gain drawn from the sensor's interval (0.95 to 1.05, 95%).")
     print("device  flight  tick    duty  runs  requests    net, gain 1   net, drawn   gross, drawn")
-    runs = {1: 6, 8: 2, 32: 1} if quick else {1: 40, 8: 10, 32: 5}
+    runs = {1: 6, 8: 2, 32: 1} if quick else {1: 50, 8: 12, 32: 6}
     held = []
     for name in ("linear",) if quick else DEVICES:
         for in_flight in REQUESTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from perwatt.core.errors import GradeError, SensorUnavailableError
-from perwatt.core.records import Domain, Reading
+from perwatt.core.protocols import EndpointConfig
+from perwatt.core.records import Domain, PairIdentity, Prompt, Reading, Reply, Served
 from perwatt.core.registry import registry
 from perwatt.core.spec import RunSpec
 from perwatt.runner.events import Event, Note
@@ -65,6 +67,32 @@ def lamps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(registry("sensor"), "_code", {"lamp": Lamp, "slice": Slice})
     Lamp.begin = Lamp.restarted = 0.0
     yield
+
+
+class Backwards:
+    """An endpoint whose third request ends before it starts."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        self.config = config
+        self.asked = 0
+
+    async def open(self) -> Served:
+        pair = self.config.pair_id
+        identity = PairIdentity(pair_id=pair, label=pair, model=pair, engine="backwards")
+        return Served(identity=identity, url=None, pids=(), uses_accelerator=False)
+
+    async def render(self, prompt: Prompt) -> str | None:
+        return None
+
+    async def ask(self, prompt: Prompt) -> Reply:
+        self.asked += 1
+        start = time.monotonic_ns()
+        await asyncio.sleep(0.05)
+        end = start - 10**9 if self.asked == 3 else time.monotonic_ns()
+        return Reply(status="ok", dispatched_ns=start, last_chunk_ns=end, text="Answer: A")
+
+    async def close(self) -> None:
+        pass
 
 
 def spec(server: Any, questions: Path, out: Path, **given: Any) -> RunSpec:
@@ -144,3 +172,27 @@ def test_joules_that_cannot_be_told_from_others_are_unknown(
             spec(server, questions, tmp_path / "s", sensors=["slice"], require_grade="B"),
             lambda _: None,
         )
+
+
+def test_a_request_that_ends_before_it_starts_has_unknown_joules(
+    monkeypatch: pytest.MonkeyPatch, questions: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(registry("endpoint"), "_code", {"backwards": Backwards})
+    asked = RunSpec.resolve(
+        {
+            "model": ["m"],
+            "endpoint": "backwards",
+            "workload": str(questions),
+            "out": tmp_path / "r",
+            "idle_s": 0.2,
+            "warmup": 0,
+            "sensors": ["lamp"],
+        }
+    )
+    out = start(asked, lambda _: None)
+    said = verdicts(out)["marks-out-of-order"]
+    assert said["sentence"].startswith("1 requests to m end before they start") and said["mend"]
+    requests = load_tables(out).requests
+    astray = ["marks-out-of-order" in flags for flags in requests["flags"]]
+    assert [joules is None for joules in requests["energy_gross_j"]] == astray
+    assert sum(astray) == 1

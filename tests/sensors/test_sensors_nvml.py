@@ -228,3 +228,12 @@ def test_what_a_counter_cannot_do_is_flagged_and_costs_no_joules(
     assert flag in flags
     assert all(110 <= t <= 111.2 for times in flags.values() for t in times)
     assert joules == pytest.approx(300 * 23.9, abs=lost_j + 30)
+
+
+@pytest.mark.parametrize(("product", "duty"), [("NVIDIA H100 80GB HBM3", 0.25), ("L4", None)])
+def test_parts_that_look_part_of_the_time_say_so(
+    nvml_child: Any, product: str, duty: float | None
+) -> None:
+    gpu = EmulatedGpu((0, 200 * S), (0.0, 20_000.0), name=product)
+    said = nvml_child([gpu], "print(json.dumps([d.duty for d in NvmlSensor().probe()]))")
+    assert said == [duty]

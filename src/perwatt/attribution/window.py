@@ -104,7 +104,7 @@ def window_energy(
     first, last = _span(curve, start_ns + (0 if padded else lag_ns), end_ns + late_ns)
     if first is None or last is None:
         return None
-    noise = _part_time(curve, first, last, duty)
+    noise = _part_time(curve, first, last, duty, ends=padded)
     if padded and baseline is not None:
         joules = float(curve.energy_j[last] - curve.energy_j[first])
         length = float(curve.t_ns[last] - curve.t_ns[first]) / 1e9
@@ -301,13 +301,14 @@ def _step_w(curve: Curve, mark_ns: int) -> float:
     return float(abs(tick_w[min(k + 1, len(tick_w) - 1)] - tick_w[max(k - 1, 0)]))
 
 
-def _part_time(curve: Curve, first: int, last: int, duty: float | None) -> float:
+def _part_time(curve: Curve, first: int, last: int, duty: float | None, ends: bool) -> float:
     """Variance of a sum of ticks of which only the share `duty` was looked at.
 
     A tick's reading stands for the whole of it. Inside the window its unseen part errs by
     √(1 − duty) of a tick's own scatter, told by successive differences (von Neumann 1941). In the
     two ticks that a mark cuts, power steps by D and the look falls to one side of the step or the
-    other: variance (D·T)²·(1 − duty)²/6 over a uniform place.
+    other: variance (D·T)²·(1 − duty)²/6 over a uniform place; half of that where the tick is split
+    (`ends` False), since then on average half of it is in the window.
     """
     if duty is None or duty >= 1 or last - first < 2:
         return 0.0
@@ -320,6 +321,7 @@ def _part_time(curve: Curve, first: int, last: int, duty: float | None) -> float
     level = inner_w if len(inner_w) else watts[begin:stop]
     cut = float((level[0] - watts[max(begin - 1, 0)]) * seconds[begin]) ** 2
     cut += float((level[-1] - watts[min(stop, len(watts) - 1)]) * seconds[stop - 1]) ** 2
+    cut *= 1.0 if ends else 0.5
     if len(jumps) > 2:  # one jump far above the rest is a step too: prefill to decode, say
         highest = int(np.argmax(jumps))
         rest = np.delete(jumps, highest)

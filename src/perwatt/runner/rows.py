@@ -18,17 +18,17 @@ Row = dict[str, Any]
 class EnergyShare(msgspec.Struct, frozen=True, kw_only=True):
     """One request's joules, and how they were had."""
 
-    energy_gross_j: float | None
-    energy_net_j: float | None
-    energy_low_j: float | None
-    energy_high_j: float | None
-    prefill_j: float | None
-    decode_j: float | None
-    net_low_j: float | None
-    net_high_j: float | None
-    prefill_net_j: float | None
-    decode_net_j: float | None
-    power_mean_w: float | None
+    energy_gross_j: float | None = None
+    energy_net_j: float | None = None
+    energy_low_j: float | None = None
+    energy_high_j: float | None = None
+    prefill_j: float | None = None
+    decode_j: float | None = None
+    net_low_j: float | None = None
+    net_high_j: float | None = None
+    prefill_net_j: float | None = None
+    decode_net_j: float | None = None
+    power_mean_w: float | None = None
     boundary: str
     grade: str
     attribution: str

@@ -20,7 +20,7 @@ from perwatt.core.summary import BaselineWatts, EnergyLedger
 from perwatt.runner.rows import EnergyShare
 from perwatt.store.journal import Journal
 
-__all__ = ["share_out"]
+__all__ = ["in_order", "share_out"]
 
 Windows = list[tuple[int, int]]
 
@@ -37,7 +37,9 @@ def share_out(
     curve = total_curve(sessions, domains) if domains else None
     if curve is None or not windows:
         return {}, None
-    requests = [r for r in journal.requests if r.pair_id == pair_id]
+    mine = [r for r in journal.requests if r.pair_id == pair_id]
+    # A request whose marks are out of order was in flight nobody knows when.
+    requests = [r for r in mine if in_order(r.reply)]
     idle = baselines(
         curve,
         _windows(journal, None, "bare_idle"),
@@ -78,7 +80,24 @@ def share_out(
         fit=dict(shared.fit),
         note=shared.note,
     )
-    return _by_request(requests, shared, ledger, method), ledger
+    shares = _by_request(requests, shared, ledger, method)
+    astray = [r.request_id for r in mine if r.request_id not in shares]
+    return shares | dict.fromkeys(astray, _unknown(ledger, method)), ledger
+
+
+def in_order(reply: Reply) -> bool:
+    """Dispatched, then the first chunk, then the last?"""
+    first = reply.last_chunk_ns if reply.first_chunk_ns is None else reply.first_chunk_ns
+    return reply.dispatched_ns <= first <= reply.last_chunk_ns
+
+
+def _unknown(ledger: EnergyLedger, method: str) -> EnergyShare:
+    return EnergyShare(
+        boundary=ledger.boundary,
+        grade=ledger.grade,
+        attribution=method,
+        flags=("energy-unknown", "marks-out-of-order"),
+    )
 
 
 def _measured(idle: Baselines, windows: Windows) -> tuple[BaselineWatts, ...]:
@@ -168,7 +187,10 @@ def _windows(journal: Journal, pair_id: str | None, kind: str) -> Windows:
     return [
         (phase.start_ns, phase.end_ns)
         for phase in journal.phases
-        if phase.kind == kind and phase.pair_id == pair_id and phase.end_ns is not None
+        if phase.kind == kind
+        and phase.pair_id == pair_id
+        and phase.end_ns is not None
+        and phase.end_ns >= phase.start_ns
     ]
 
 

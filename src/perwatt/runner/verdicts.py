@@ -10,6 +10,7 @@ import msgspec
 from perwatt.core.clock import seconds
 from perwatt.core.records import PairIdentity, Phase, Request, Verdict
 from perwatt.core.summary import EnergyLedger
+from perwatt.runner.shares import in_order
 
 __all__ = ["Evidence", "by_gravity", "find_verdicts"]
 
@@ -86,6 +87,15 @@ def _energy(seen: Evidence) -> Iterable[Verdict]:
                 mend="Look at the column `flag` of power.parquet.",
                 pair_id=pair_id,
             )
+        if ledger.note and seen.in_flight > 1:
+            yield Verdict(
+                code="shared-by-time",
+                severity="warning",
+                sentence=f"{label}: {ledger.note} With several in flight that favours long prompts "
+                "and contexts, and no interval holds it.",
+                mend="Ask more items, or longer ones, so that what a token costs can be fitted.",
+                pair_id=pair_id,
+            )
         if ledger.idle_power_w is None:
             yield Verdict(
                 code="no-baseline",
@@ -154,6 +164,16 @@ def _requests(seen: Evidence) -> Iterable[Verdict]:
                 mend="The column `error` of requests.parquet says why.",
                 pair_id=pair_id,
             )
+        astray = sum(not in_order(r.reply) for r in mine)
+        if astray:
+            yield Verdict(
+                code="marks-out-of-order",
+                severity="warning",
+                sentence=f"{astray} requests to {identity.label} end before they start, so their "
+                "joules and times are not to be used.",
+                mend="Mend the endpoint's clock: marks are those of one monotonic clock.",
+                pair_id=pair_id,
+            )
     items = {r.item_id for r in seen.requests}
     if 0 < len(items) < FEW_ITEMS:
         yield Verdict(
@@ -163,11 +183,13 @@ def _requests(seen: Evidence) -> Iterable[Verdict]:
             mend="Raise --limit.",
         )
     if seen.in_flight > 1:
+        error = "whose error is in" if seen.attribution == "phase" else "whose bias is not in"
         yield Verdict(
             code="batched",
             severity="note",
             sentence=f"With {seen.in_flight} in flight, joules are shared by the rule "
-            f"`{seen.attribution}`, and an engine that batches may answer otherwise than alone.",
+            f"`{seen.attribution}`, {error} their intervals, and an engine that batches may answer "
+            "otherwise than alone.",
         )
     if seen.sessions > 1:
         yield Verdict(

@@ -48,6 +48,11 @@ def found(nvml: Any) -> list[NvmlDevice]:
     return devices
 
 
+PART_TIME = {"A100": 0.25, "H100": 0.25}
+"""Share of the time in which these look at their power (arXiv 2312.02741, abstract). Whether the
+counter is made of the same looks is not known, so intervals allow for it."""
+
+
 class NvmlDevice:
     """A GPU by NVML's index. Raises nvml.NVMLError where the driver has lost it."""
 
@@ -80,6 +85,7 @@ class NvmlDevice:
             max_power_w=self._limit_w(),
             gain_low=gain[0],
             gain_high=gain[1],
+            duty=next((duty for part, duty in PART_TIME.items() if part in self.product), None),
             power_window_s=self._window_s(),
             note="; ".join(filter(None, [*self._scope(), broken_counter])),
         )
