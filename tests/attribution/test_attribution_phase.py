@@ -14,7 +14,7 @@ from emulated.device import DEVICES, Device
 from perwatt.attribution.asked import asked_of, prefill_begins
 from perwatt.attribution.check import TOLERANCE, residual
 from perwatt.attribution.fit import Fit
-from perwatt.attribution.integrate import Curve
+from perwatt.attribution.integrate import Curve, energy_between
 from perwatt.attribution.ledger import Attributed, attribute
 from perwatt.attribution.phase import by_phase, rule_of
 from perwatt.attribution.work import work_of
@@ -168,6 +168,17 @@ def test_a_lag_of_the_counter_is_found_and_undone(measure: Any) -> None:
     late, prompt = (run(measure(in_flight=4, lag_s=lag_s)) for lag_s in (0.15, 0.0))
     assert late.fit["lag_s"] - prompt.fit["lag_s"] == pytest.approx(0.15, abs=0.015)
     assert np.median(np.abs(late.net_j / prompt.net_j - 1)) < 0.005
+
+
+def test_with_a_lag_the_parts_sum_to_what_was_read(measure: Any) -> None:
+    """What the lag moves over the ends of the load is nobody's; the reading is not corrected."""
+    late = measure(in_flight=4, lag_s=0.15)
+    out = run(late)
+    window = late.load.load_ns
+    read = energy_between(late.curve, *window)
+    assert out.device_j == pytest.approx(read, rel=1e-12)
+    assert abs(residual(out)) <= TOLERANCE
+    assert 0 < abs(out.unattributed_j) < 0.02 * out.device_j
 
 
 def test_without_a_measured_idle_there_is_no_net_and_idle_is_fitted(measure: Any) -> None:

@@ -34,11 +34,11 @@ class Interval(NamedTuple):
     """(t,) within the window?"""
 
 
-def joined(curve: Curve, grain_ns: int) -> Curve:
+def joined(curve: Curve, grain_ns: int, ends_ns: Ints | None = None) -> Curve:
     """The same curve with ticks shorter than `grain_ns` joined; untrusted ticks stay as they are.
 
     At most one knot is kept in each cell of a grid of that width, so no joined tick is longer than
-    twice the grain.
+    twice the grain; and those on either side of each of `ends_ns`, over which nothing is joined.
     """
     if grain_ns <= 0:
         return curve
@@ -47,6 +47,10 @@ def joined(curve: Curve, grain_ns: int) -> Curve:
     keep[-1] = True
     keep[:-1] |= ~curve.trusted
     keep[1:] |= ~curve.trusted
+    if ends_ns is not None:
+        after = np.searchsorted(curve.t_ns, ends_ns.ravel())
+        keep[np.clip(after, 0, len(keep) - 1)] = True
+        keep[np.clip(after - 1, 0, len(keep) - 1)] = True
     kept = np.flatnonzero(keep)
     return Curve(curve.t_ns[kept], curve.energy_j[kept], curve.trusted[kept[:-1]])
 

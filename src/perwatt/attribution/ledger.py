@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from perwatt.attribution.integrate import Curve
+from perwatt.attribution.check import TOLERANCE
+from perwatt.attribution.integrate import Curve, energy_at
 from perwatt.attribution.intervals import Interval, blocks, elementary, joined
 from perwatt.attribution.share import by_time
 from perwatt.attribution.split import split, split_work
@@ -52,10 +53,12 @@ class Attributed(NamedTuple):
     power_mean_w: Floats
     """(r,) gross over its seconds; NaN for a request of no length."""
     device_j: float
-    """All that was drawn in the sampled part of the windows."""
+    """What the sensor showed between the ends of the windows' sampled parts."""
     requests_j: float
     idle_j: float
     unattributed_j: float
+    """Not known well enough to charge anybody; and what a lag moves over the windows' ends, which
+    may be below 0."""
     window_s: float
     covered_s: float
     """How much of the windows the samples cover."""
@@ -91,7 +94,8 @@ def attribute(
     windows = windows[np.argsort(windows[:, 0])]
     _check(windows, gain)
     rule = method(Evidence(*curve, windows, asked, idle_power_w, idle_error_w))
-    curve = joined(_undone(curve, rule.lag_ns, windows), rule.grain_ns)
+    read_j = _read_between(curve, windows)
+    curve = joined(_undone(curve, rule.lag_ns, windows), rule.grain_ns, windows)
     r = len(asked.start_ns)
     start, end = asked.start_ns, asked.end_ns
 
@@ -130,6 +134,10 @@ def attribute(
             for n, other in enumerate(rule.alternatives):
                 others[n] += split_work(part, asked, other, rule.idle_power_w)
 
+    # What was drawn in the windows and what was read between their ends differ by a lag, and by how
+    # a tick that spans an end is split: that much of the reading is nobody's, and may be below 0.
+    if abs(read_j - device) > TOLERANCE * abs(device):  # less is rounding
+        unattributed, device = unattributed + read_j - device, read_j
     work, gross = prefill_work + decode_work, prefill + decode
     known = (covered_ns == end - start) & ~lost & _within(start, end, curve, windows)
     variance = unforeseen_variance(surprises, r) + ((others - work) ** 2).sum(axis=0)
@@ -190,6 +198,12 @@ def _interval(joules: Floats, variance: Floats, gain: tuple[float, float]) -> tu
         joules - np.hypot(random, size * (1.0 - min(gain[0], 1.0))),
         joules + np.hypot(random, size * (max(gain[1], 1.0) - 1.0)),
     )
+
+
+def _read_between(curve: Curve, windows: Ints) -> float:
+    """Joules of the curve as it was read, over the part of the windows that it covers."""
+    inside = np.clip(windows, curve.t_ns[0], curve.t_ns[-1])
+    return float((energy_at(curve, inside[:, 1]) - energy_at(curve, inside[:, 0])).sum())
 
 
 def _undone(curve: Curve, lag_ns: int, windows: Ints) -> Curve:

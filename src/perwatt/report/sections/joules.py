@@ -133,7 +133,9 @@ BASELINES = {
 
 
 def _baseline(idle: BaselineWatts) -> str:
-    error = "" if idle.error_w is None else f" ± {format_si(1.96 * idle.error_w, 'W')}"
+    half_w = 1.96 * (idle.error_w or 0.0)
+    # An estimate that stood still has no scatter: that is no precision to boast of.
+    error = f" ± {format_si(half_w, 'W', 2)}" if half_w > 1e-4 * idle.power_w else ""
     return f"{format_si(idle.power_w, 'W')}{error} {BASELINES[idle.kind]}"
 
 

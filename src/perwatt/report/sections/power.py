@@ -37,7 +37,11 @@ KEYS = (
 
 
 def power(view: View) -> Section:
-    ticks = [series for series in power_ticks(view.run.power) if len(series.power_w)]
+    order = [domain.name for domain in view.summary.domains]  # as the sensors tell them
+    ticks = sorted(
+        (series for series in power_ticks(view.run.power) if len(series.power_w)),
+        key=lambda series: order.index(series.domain) if series.domain in order else len(order),
+    )
     shown = stretches(view.rows, ticks)
     figures = [_overview(view, ticks, shown)] if shown else []
     if ticks:
