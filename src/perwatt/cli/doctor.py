@@ -46,16 +46,19 @@ def doctor(
     json: Json = False,
 ) -> None:
     """What is found on this machine, and the mend for what is not."""
+    from perwatt.runner.energy import any_accelerator
     from perwatt.runner.environment import fingerprint
     from perwatt.sensors.survey import survey
 
     seen = survey(sensors)
     energy = _energy(sensors)
+    gpu = _energy(sensors, uses_accelerator=True) if any_accelerator() else None
     host = _host(sensors)
     engines = [_engine(), *_models()]
     if json:
         found = {
             "energy": energy,
+            "energy_on_gpu": gpu,
             "sensors": seen,
             "host": host,
             "engines": engines,
@@ -65,6 +68,8 @@ def doctor(
         return
     console = stdout_console()
     console.print(energy.found, style="bold")
+    if gpu is not None:
+        console.print(f"For an engine on the GPU: {gpu.found}", style="bold")
     console.print("\nSensors", style="bold")
     for each in sorted(seen, key=lambda one: (not one.readable, one.needs_address)):
         if not each.needs_address:
@@ -98,6 +103,8 @@ def _print_sensor(seen: Surveyed, console: Console) -> None:
     timings = {timing.domain: timing for timing in seen.timings}
     for domain in seen.domains:
         console.print(f"        {domain.name}: {_about(domain, timings.get(domain.name))}")
+        if domain.note:
+            console.print(Text(f"          {domain.note}", style="dim"))
 
 
 def _about(domain: Domain, timing: SensorTiming | None) -> str:
@@ -115,12 +122,12 @@ def _about(domain: Domain, timing: SensorTiming | None) -> str:
     return "; ".join(parts)
 
 
-def _energy(sensors: list[str] | None) -> Check:
-    """What a run of the embedded engine would be measured with."""
+def _energy(sensors: list[str] | None, uses_accelerator: bool = False) -> Check:
+    """What a run would be measured with; by default of the embedded engine, which uses the CPU."""
     from perwatt.sensors.pick import pick
 
     try:
-        picked = pick(sensors or ("auto",))
+        picked = pick(sensors or ("auto",), uses_accelerator=uses_accelerator)
     except PerwattError as error:
         return Check(name="energy", ok=False, found=error.message, mend=error.mend)
     picked.close()
