@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perwatt.attribution.integrate import Curve
+from perwatt.attribution.ledger import combined_gain
 
 __all__ = ["Baseline", "Window", "mean_windows", "sum_windows", "window_energy"]
 
@@ -196,7 +197,7 @@ def _combined(
     baseline_j: float,
     ticks: int,
 ) -> Window:
-    gain = _shared_gain([(abs(part.gross_j), part.gain) for part in parts])
+    gain = combined_gain([(abs(part.gross_j), part.gain) for part in parts])
     low, high = _interval(gross_j, random_j**2, gain)
     low = min(max(low, 0.0), gross_j)
     bounds: tuple[float | None, float | None] = (None, None)
@@ -340,11 +341,3 @@ def _interval(value: float, variance: float, gain: tuple[float, float]) -> tuple
     if value < 0:
         below, above = above, below
     return value - math.hypot(random, below), value + math.hypot(random, above)
-
-
-def _shared_gain(parts: list[tuple[float, tuple[float, float]]]) -> tuple[float, float]:
-    total = sum(joules for joules, _ in parts)
-    if total <= 0:
-        return min(g[0] for _, g in parts), max(g[1] for _, g in parts)
-    low = sum(joules * gain[0] for joules, gain in parts) / total
-    return low, sum(joules * gain[1] for joules, gain in parts) / total
