@@ -1,6 +1,6 @@
 """Joules of each request against an emulated device whose true joules are known.
 
-    python -m benchmarks.joules_truth [--quick]
+    python -m benchmarks.joules_truth [--quick] [--seed N]
 
 A closed loop of mixed requests (answers of 1 to 30 s, prompts of 10 to 2,000 tokens, a third with a
 cached prefix) on three devices (emulated/device.py): `linear`, whose cost is what the fit assumes;
@@ -51,6 +51,7 @@ METHODS: dict[str, Attribution] = {
 REQUESTS = {1: 15, 8: 60, 32: 160}
 HZ = 100
 GAIN_SD, DRAWS = 0.05 / 1.96, 100
+LOADS = 6
 
 
 class Seen(NamedTuple):
@@ -65,7 +66,9 @@ class Seen(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer runs, under half a minute")
-    quick = parser.parse_args().quick
+    parser.add_argument("--seed", type=int, default=0, help="other loads; the first table alone")
+    given = parser.parse_args()
+    quick, seed = given.quick, given.seed
     reexec()
     began = time.process_time()
     print("Net joules of each request: |error|, median / p90. Real sensor and sampler, 100 Hz.")
@@ -77,11 +80,13 @@ def main() -> None:
             for in_flight in REQUESTS:
                 for tick_s in (0.001, 0.01, 0.02, 0.1)[2 if quick or name != "linear" else 0 :]:
                     errors = [
-                        _errors(_through_nvml(seed, DEVICES[name], in_flight, tick_s, Path(folder)))
-                        for seed in range(1 if quick else 2)
+                        _errors(_through_nvml(n, DEVICES[name], in_flight, tick_s, Path(folder)))
+                        for n in range(seed, seed + (1 if quick else LOADS))
                     ]
                     cells = "".join(f"{_spread(errors, n):>20s}" for n in names)
                     print(f"{name:7s} {in_flight:5d} {tick_s * 1e3:4.0f} ms  {cells}", flush=True)
+    if seed:
+        return
     print("\nShare of the 95% intervals that hold the truth: net with the gain exactly 1, net and")
     print("gross with the gain drawn from the sensor's interval (0.95 to 1.05, 95%).")
     print("device  flight  tick    duty  runs  requests    net, gain 1   net, drawn   gross, drawn")
