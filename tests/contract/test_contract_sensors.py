@@ -161,7 +161,7 @@ def test_no_sensor_is_left_out() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_on_emulated_hardware(name: str, tmp_path: Path) -> None:
     with STAGES[name](tmp_path) as address:
-        domains = check_sensor(lambda: sensor_named(address), seconds=0.3)
+        domains = check_sensor(lambda: sensor_named(address), seconds=0.15)
     assert {domain.source for domain in domains} <= {name, "rapl", "shelly"}
 
 
@@ -188,7 +188,7 @@ def test_gpus_through_their_makers_own_package(name: str, tmp_path: Path) -> Non
     script = (
         "from perwatt.sensors.pick import sensor_named\n"
         "from tests.contract.sensor_contract import check_sensor\n"
-        f"check_sensor(lambda: sensor_named({name!r}), seconds=0.3)\n"
+        f"check_sensor(lambda: sensor_named({name!r}), seconds=0.15)\n"
     )
     root = str(Path(__file__).parents[2])
     done = subprocess.run(

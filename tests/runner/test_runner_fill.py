@@ -84,7 +84,7 @@ def test_queries_are_measured_one_at_a_time() -> None:
 def test_a_whole_run_repeats_its_item_and_resumes(
     server: Any, questions: Path, tmp_path: Path
 ) -> None:
-    server.token_s = 0.85
+    server.token_s = 0.2
     out = tmp_path / "r"
     spec = RunSpec.resolve(
         {

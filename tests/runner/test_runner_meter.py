@@ -153,11 +153,12 @@ def test_a_command_and_its_repeats(package: Package, capfd: pytest.CaptureFixtur
 
 
 def test_fill_repeats_until_enough_is_measured(package: Package) -> None:
-    argv = [sys.executable, "-c", "import time; time.sleep(1.8)"]
+    argv = [sys.executable, "-c", "import time; time.sleep(0.5)"]
     with Meter(("rapl",)) as meter:
-        done = measure_command(argv, meter, idle_s=0, repeat="fill")
-    assert done.repeats == 3
-    assert done.repeats * done.measured.seconds >= 5
+        done = measure_command(argv, meter, idle_s=0, repeat="fill", fill_s=1.0)
+        enough_s = max(1.0, 50 * meter.tick_s())
+    assert done.repeats * done.measured.seconds >= enough_s
+    assert (done.repeats - 1) * done.measured.seconds < enough_s * 1.2
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137)])

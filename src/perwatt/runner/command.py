@@ -15,7 +15,7 @@ import msgspec
 from perwatt.attribution.window import Window, mean_windows
 from perwatt.core.clock import now_ns, seconds
 from perwatt.core.errors import FileError, SpecError
-from perwatt.runner.fill import is_filled
+from perwatt.runner.fill import FILL_S, is_filled
 from perwatt.runner.host import cpu_shares, cpu_snapshot
 from perwatt.runner.meter import Measured, Meter
 
@@ -45,6 +45,7 @@ def measure_command(
     *,
     idle_s: float,
     repeat: Repeat = 1,
+    fill_s: float = FILL_S,
     quiet_stdout: bool = False,
     seed: int = 0,
 ) -> CommandEnergy:
@@ -65,7 +66,7 @@ def measure_command(
     children_s = _children_s()
     spans: list[tuple[int, int]] = []
     code = 0
-    while code == 0 and not _enough(spans, repeat, meter):
+    while code == 0 and not _enough(spans, repeat, fill_s, meter):
         if spans:
             meter.settle()
         time.sleep(jitter.uniform(0, meter.tick_s()))
@@ -101,10 +102,11 @@ def _mean(meter: Meter, spans: Sequence[tuple[int, int]], *, padded: bool) -> Me
     return meter.energy_over(spans, mean, padded=padded)
 
 
-def _enough(spans: Sequence[tuple[int, int]], repeat: Repeat, meter: Meter) -> bool:
+def _enough(spans: Sequence[tuple[int, int]], repeat: Repeat, fill_s: float, meter: Meter) -> bool:
     if repeat != "fill":
         return len(spans) >= repeat
-    return is_filled(sum(seconds(*span) for span in spans), len(spans), meter.tick_s())
+    measured_s = sum(seconds(*span) for span in spans)
+    return is_filled(measured_s, len(spans), meter.tick_s(), fill_s)
 
 
 def _run(argv: Sequence[str], quiet_stdout: bool) -> int:
