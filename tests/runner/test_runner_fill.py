@@ -13,7 +13,9 @@ from perwatt.core.spec import RunSpec
 from perwatt.runner.events import Event, Progress
 from perwatt.runner.fill import Filler, is_filled, measured_s
 from perwatt.runner.plan import Job, Plan, Segment
+from perwatt.runner.queries import one_row_each
 from perwatt.runner.start import resume, start
+from perwatt.runner.summary import summarise_run
 from perwatt.store.load import load_tables
 
 S = 1_000_000_000
@@ -117,3 +119,26 @@ def test_a_whole_run_repeats_its_item_and_resumes(
         if s == "ok"
     ]
     assert sum(lengths) >= 5 > sum(lengths[:-1])
+    summary = summarise_run(load_tables(out))
+    assert summary.pairs[0].attempted == 1  # one item, however often it was asked
+
+
+def test_an_item_that_was_asked_more_often_weighs_no_more() -> None:
+    joined = one_row_each(
+        {
+            "item_id": ["a", "b", "a", "a", "b"],
+            "repeat": [1, 0, 0, 2, 1],
+            "score": [1.0, 0.0, 1.0, None, 0.0],
+            "energy_gross_j": [3.0, 8.0, 1.0, 2.0, None],
+            "energy_net_j": [None] * 5,
+            "dispatched_ns": [10, 20, 5, 30, 40],
+        }
+    )
+    assert joined == {
+        "item_id": ["a", "b"],
+        "repeat": [0, 0],
+        "score": [1.0, 0.0],
+        "energy_gross_j": [2.0, 8.0],
+        "energy_net_j": [None, None],
+        "dispatched_ns": [5, 20],
+    }

@@ -13,6 +13,7 @@ from perwatt.core.records import Columns, Domain, PairIdentity, SensorTiming, Ve
 from perwatt.core.summary import Comparison, EnergyLedger, RunSummary
 from perwatt.metrics.glossary import metric_infos
 from perwatt.metrics.summarise import compare_pairs, headline, summarise_pair
+from perwatt.runner.queries import one_row_each
 from perwatt.store.load import RunTables
 
 __all__ = ["summarise_run"]
@@ -24,6 +25,8 @@ def summarise_run(tables: RunTables) -> RunSummary:
     ledgers = {k: msgspec.convert(v, EnergyLedger) for k, v in run["ledgers"].items()}
     rng = np.random.default_rng(run["spec"]["seed"])
     attempted = {pair_id: _rows_of(tables.requests, pair_id) for pair_id in run["pairs"]}
+    if run["spec"].get("per_query"):
+        attempted = {pair_id: one_row_each(rows) for pair_id, rows in attempted.items()}
     pairs = tuple(
         summarise_pair(
             attempted[pair_id],
