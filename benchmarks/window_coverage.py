@@ -99,11 +99,12 @@ def one(
     assert curve is not None
     rest = idle_power(curve, [(0, round(BEFORE_S * 1e9))])
     assert rest is not None
+    assert rest.error_w is not None
     window = window_energy(
         curve,
         round(start_s * 1e9),
         round((start_s + length_s) * 1e9),
-        baseline=Baseline(rest.power_w, rest.error_w or 0.0, rest.seconds),
+        baseline=Baseline(rest.power_w, rest.error_w, rest.seconds),
         padded=padded,
         lag_ns=round(tick_s / 2 * 1e9) if tick_s <= LOOK_S else 0,
         knot_error_s=min(tick_s, LOOK_S),

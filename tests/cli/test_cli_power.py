@@ -43,7 +43,7 @@ def test_json_has_stdout_to_itself(capfd: pytest.CaptureFixture[str]) -> None:
     gross = found["measured"]["gross"]
     assert gross["low"] <= gross["value"] <= gross["high"]
     assert (gross["unit"], gross["grade"]) == ("J", "D")
-    assert found["measured"]["net"]["reason"] == "no idle was measured"
+    assert found["measured"]["net"]["reason"].startswith("no idle was measured")
 
 
 def test_it_exits_as_the_command_did(capfd: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def test_blocks_in_threads_share_the_sensors(package: Package) -> None:
 def test_without_idle_net_says_why_it_is_missing(package: Package) -> None:
     with perwatt.measure(["rapl"]) as block:
         time.sleep(0.05)
-    assert block.net.value is None and block.net.reason == "no idle was measured"
+    assert block.net.value is None and str(block.net.reason).startswith("no idle was measured")
 
 
 def test_a_block_is_asked_after_its_end(package: Package) -> None:

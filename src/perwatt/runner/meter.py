@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from threading import Lock
@@ -211,7 +210,7 @@ class Meter:
             end_ns,
             baseline=baseline,
             padded=padded and baseline is not None,
-            lag_ns=round((timing.lag_s or 0.0) * 1e9) if timing else 0,
+            lag_ns=round(_lag_s(timing, tick_s, 1.0 / self._hz) * 1e9),
             knot_error_s=min(tick_s, 1.0 / self._hz),
             duty=domain.duty,
             clock_error_ns=self._clock_error_ns(domain),
@@ -219,11 +218,11 @@ class Meter:
         )
 
     def _baseline(self, curve: Curve) -> Baseline | None:
+        """None too where it rests on too few ticks to say how far off it may be."""
         idle = idle_power(curve, self._idle)
-        if idle is None:
+        if idle is None or idle.error_w is None:
             return None
-        se = (idle.sd_w or 0.0) / math.sqrt(idle.ticks)
-        return Baseline(idle.power_w, se, idle.seconds)
+        return Baseline(idle.power_w, idle.error_w, idle.seconds)
 
     def _timing(self, domain: Domain) -> SensorTiming | None:
         return next((t for t in self.timings if t.domain == domain.name), None)
@@ -268,6 +267,15 @@ class Meter:
         )
 
 
+def _lag_s(timing: SensorTiming | None, tick_s: float, period_s: float) -> float:
+    """As measured; else half a tick of a counter that ticks faster than it is read, since its value
+    is that old on average. A slower one is dated by when it was seen to change.
+    """
+    if timing is not None and timing.lag_s is not None:
+        return timing.lag_s
+    return tick_s / 2 if tick_s <= period_s else 0.0
+
+
 def per_second(joules: Estimate, length_s: float) -> Estimate:
     """Mean watts of joules drawn over a known time."""
     if joules.value is None or joules.low is None or joules.high is None or length_s <= 0:
@@ -287,7 +295,7 @@ def _estimate(window: Window | None, which: str, boundary: Boundary, grade: Grad
         reason = "the sensor gave no reading on both sides of the window"
         return Estimate(value=None, unit="J", reason=reason, grade=grade, boundary=boundary)
     if which == "net" and window.net_j is None:
-        reason = "no idle was measured"
+        reason = "no idle was measured, or too little to tell how far off it may be"
         return Estimate(value=None, unit="J", reason=reason, grade=grade, boundary=boundary)
     gross = which == "gross"
     way = "idle-padded" if window.padded else "interpolated"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -119,7 +120,7 @@ class Opened(NamedTuple):
     """It dates its counters itself; else they are dated by when they are seen to change."""
 
 
-class PolledSensor:
+class PolledSensor(ABC):
     """The half of a slow sensor that needs no knowledge of it: `probe`, `read` and `close`.
 
     A subclass gives `open`, which sets `device` before it asks it anything, so that whatever goes
@@ -131,9 +132,9 @@ class PolledSensor:
         self.device: Device | None = None
         self._poller: Poller | None = None
 
+    @abstractmethod
     def open(self) -> Opened:
         """Find the meter. Raises SensorUnavailableError with the mend."""
-        raise NotImplementedError
 
     def probe(self) -> Sequence[Domain]:
         """What can be read here. Raises SensorUnavailableError with the mend."""
