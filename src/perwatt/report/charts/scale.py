@@ -78,8 +78,10 @@ def nice_step(span: float, count: int) -> float:
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Multiples of a round step inside [low, high], rising. `low < high`."""
-    return multiples(low, high, nice_step(high - low, count))
+    """Multiples of a round step inside [low, high], rising; at least one. `low < high`."""
+    ticks = multiples(low, high, nice_step(high - low, count))
+    # With few asked for, the step may be wider than half the span and have no multiple in it.
+    return ticks or multiples(low, high, nice_step(high - low, 2 * count))
 
 
 def multiples(low: float, high: float, step: float) -> list[float]:
