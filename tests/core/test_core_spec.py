@@ -24,7 +24,7 @@ def test_one_model_needs_no_brackets(tmp_path: Path) -> None:
 def test_the_resolved_spec_can_be_run_again() -> None:
     spec = RunSpec.resolve({"model": ["a"], "load": "closed:4", "out": Path("x")})
     assert RunSpec.resolve(spec.to_json()) == spec
-    assert spec.in_flight == 4
+    assert spec.parallel == 4
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_the_resolved_spec_can_be_run_again() -> None:
     [
         ({}, "--model is missing"),
         ({"model": ["a"], "limit": 0}, "--limit 0 is not usable"),
-        ({"model": ["a"], "load": "open:3"}, "--load 'open:3' is not usable"),
+        ({"model": ["a"], "load": "open:3"}, "--load 'open:3' cannot be read"),
         ({"model": ["a"], "require_grade": "E"}, "--require-grade 'E' is not usable"),
         ({"model": ["a"], "top_p": 1.5}, "--top-p 1.5 is not usable"),
         ({"model": []}, "--model [] is not usable"),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 from aiohttp import web
 
-from perwatt.core.protocols import EndpointConfig
+from perwatt.core.protocols import EndpointConfig, Timeouts
 from perwatt.core.records import Message, Prompt, Sampling
 
 Step = bytes | float | Literal["reset", "hang", "drop"]
@@ -106,8 +106,9 @@ def make_config(tmp_path: Path) -> Callable[..., EndpointConfig]:
             "pair_id": "pair",
             "model": "m",
             "work_dir": tmp_path,
-            "timeout_s": 5.0,
         }
+        wait = more.pop("timeout_s", 5.0)
+        given["timeouts"] = Timeouts(first_s=wait, chunk_s=wait)
         return EndpointConfig(**(given | more))
 
     return make

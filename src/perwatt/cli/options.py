@@ -39,7 +39,9 @@ def with_spec_options(command: Callable[..., None]) -> Callable[..., None]:
 def _spec_parameters() -> list[inspect.Parameter]:
     parameters = []
     for name, field in RunSpec.model_fields.items():
-        shown = "" if field.is_required() or field.default in (None, ()) else _shown(field.default)
+        shown = (
+            "" if field.is_required() or field.default in (None, (), {}) else _shown(field.default)
+        )
         help_text = f"{field.description}{shown}"
         # Bounds and patterns are checked once, by RunSpec, so that every message is the same.
         bare: Any = _bare(field.annotation) | None
@@ -51,7 +53,9 @@ def _spec_parameters() -> list[inspect.Parameter]:
 
 
 def _bare(annotation: Any) -> Any:
-    """A repeatable option for a tuple, the type itself for the rest."""
+    """A repeatable option for a tuple, JSON text for a dict, the type itself for the rest."""
+    if annotation == dict[str, Any]:
+        return str
     return list[str] if annotation == tuple[str, ...] else annotation
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Asked",
     "Attribution",
+    "CountsTokens",
     "Endpoint",
     "EndpointConfig",
     "Evidence",
@@ -37,7 +38,19 @@ __all__ = [
     "Sensor",
     "Share",
     "Shares",
+    "Timeouts",
 ]
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long each step of a request may take, in seconds. Each has an error kind of its own."""
+
+    connect_s: float = 10.0
+    first_s: float = 120.0
+    """Until the first chunk."""
+    chunk_s: float = 120.0
+    """Between two chunks."""
+    total_s: float | None = None
 
 
 class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +69,9 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 2048
     """Tokens for each request in flight."""
     port: int = 0
-    timeout_s: float = 120.0
-    """Longest wait for any one chunk."""
+    timeouts: Timeouts = Timeouts()
+    extra_body: Mapping[str, Any] = MappingProxyType({})
+    """Fields sent with every request besides what was asked for, such as a server's own options."""
     accepted_terms: tuple[str, ...] = ()
 
 
@@ -78,6 +92,15 @@ class Endpoint(Protocol):
 
     async def close(self) -> None:
         """Stop everything that `open` started. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """An endpoint may offer this beside the rest: prompts of a chosen length need it."""
+
+    async def count_tokens(self, text: str) -> int | None:
+        """Tokens of bare `text`, template and special tokens not counted. None: it cannot say."""
         ...
 
 

@@ -12,7 +12,9 @@ import msgspec
 from perwatt.core.estimate import Grade
 
 __all__ = [
+    "SET_ASIDE",
     "Boundary",
+    "ClientAudit",
     "Columns",
     "Domain",
     "Item",
@@ -29,12 +31,16 @@ __all__ = [
     "Score",
     "SensorTiming",
     "Served",
+    "ServerTimes",
     "Verdict",
     "Workload",
 ]
 
 Boundary = Literal["accelerator", "package", "system"]
 """Which domains a joule figure covers."""
+
+SET_ASIDE = frozenset({"cancelled", "retried"})
+"""Status of attempts whose item is asked again: kept for their joules, counted nowhere else."""
 
 Columns = dict[str, list[Any]]
 """A table in memory: equally long lists by column name, None where a value is missing."""
@@ -71,6 +77,10 @@ class Item(Record, frozen=True):
     stop: tuple[str, ...] = ()
     group: str | None = None
     """Cluster for statistics: items made from one passage share it. None: its own id."""
+    turns: tuple[str, ...] = ()
+    """Further user messages, each asked after the answer to the one before; the last is scored."""
+    prompt_tokens: int | None = None
+    """Cut or lengthen the last user message until the pair's own tokenizer counts so many."""
 
 
 class Workload(Record, frozen=True):
@@ -85,6 +95,8 @@ class Workload(Record, frozen=True):
     source: str
     examples: dict[str, tuple[Message, ...]] = {}
     """Per kind, user/assistant turns that show a base model (no chat template) what is wanted."""
+    arrivals_s: tuple[float, ...] = ()
+    """When each item is due, in seconds from the first; empty where the workload does not say."""
 
 
 class Sampling(Record, frozen=True):
@@ -97,6 +109,8 @@ class Sampling(Record, frozen=True):
     max_tokens: int = 64
     stop: tuple[str, ...] = ()
     seed: int = 0
+    logprobs: bool = False
+    """Ask for the log-probability of each token that was picked."""
 
 
 class Prompt(Record, frozen=True):
@@ -109,12 +123,29 @@ class Prompt(Record, frozen=True):
     """Few-shot turns, used only where the model has no chat template."""
 
 
+class ServerTimes(Record, frozen=True):
+    """What the server itself says of one request, brought to one set of names. None: not said."""
+
+    queue_s: float | None = None
+    load_s: float | None = None
+    """Bringing the model into memory, as Ollama does on demand."""
+    prefill_s: float | None = None
+    decode_s: float | None = None
+    total_s: float | None = None
+    ttft_s: float | None = None
+    prompt_tokens: int | None = None
+    """Those worked on; without those read from its cache where it counts them apart."""
+    completion_tokens: int | None = None
+
+
 class Reply(Record, frozen=True):
     """What came back, with raw marks. A failure is a Reply too, never an exception."""
 
-    status: Literal["ok", "error", "cancelled"]
+    status: Literal["ok", "error", "cancelled", "retried"]
+    """`retried`: it failed and the item was asked again under an attempt of its own, which counts
+    in its place. An endpoint says `ok` or `error` alone."""
     dispatched_ns: int
-    """Just before the first byte of the request left."""
+    """When asking began: before a connection is opened, where a new one is needed."""
     last_chunk_ns: int
     """The last content chunk; for a failure, when it was known to have failed."""
     first_chunk_ns: int | None = None
@@ -132,12 +163,27 @@ class Reply(Record, frozen=True):
     tokens_by: Literal["server", "chunks"] | None = None
     """Whose count the token numbers are."""
     error_kind: str | None = None
-    """`connect`, `timeout`, `http-429`, `http-500`, `reset`, `malformed`, `engine-died` …"""
+    """One of docs/endpoints.md's table: `connect`, `timeout-chunk`, `http-429`, `reset` …"""
     error: str | None = None
     http_status: int | None = None
     served_model: str | None = None
     server_timings: dict[str, float] = {}
     """The server's own figures under its own names, such as llama.cpp's `prompt_ms`."""
+    server: ServerTimes | None = None
+    """The same under ours. None: it gives none."""
+    sent_ns: int | None = None
+    """Just before the request's first byte was handed to the kernel."""
+    first_byte_ns: int | None = None
+    """First byte of the response, which may be headers long before any chunk."""
+    connection: Literal["new", "reused"] | None = None
+    retry_after_s: float | None = None
+    """How long the server asked us to wait, with a 429 or 503."""
+    tool_calls: str | None = None
+    """JSON list of the calls, their arguments joined from the deltas."""
+    logprobs: tuple[float, ...] = ()
+    """Natural log-probability of each token picked, where asked for and offered."""
+    answer_cached: bool | None = None
+    """A proxy said that it answered from a cache of whole answers."""
 
 
 class Request(Record, frozen=True, tag="request"):
@@ -159,6 +205,14 @@ class Request(Record, frozen=True, tag="request"):
     """Hash of the prompt as the model saw it, template applied; None: the server cannot say."""
     sampling: Sampling
     reply: Reply
+    stage: int = 0
+    """Which stage of the load, from 0."""
+    turn: int = 0
+    """Of a conversation, from 0. The last turn is scored, and all of them are one item's cost."""
+    attempt: int = 1
+    """From 1; more where an attempt before it failed and was asked again."""
+    worker: int = 0
+    """Which process of the load generator asked."""
 
 
 class Phase(Record, frozen=True, tag="phase"):
@@ -173,7 +227,35 @@ class Phase(Record, frozen=True, tag="phase"):
     neighbour_share: float | None = None
     """Share of all CPU time in it used by processes that are not under test."""
     own_share: float | None = None
-    """Share of all CPU time in it used by perwatt itself, sampler included."""
+    """Share of all CPU time in it used by perwatt itself, sampler and load workers included."""
+    stage: int | None = None
+    """For `load`: which stage, from 0."""
+    load: str | None = None
+    """For `load`: its words, such as `poisson:4@30s`."""
+    counted_from_ns: int | None = None
+    """For `load`: requests due before this are warm-up, and not part of speed figures."""
+    counted_to_ns: int | None = None
+    """For `load`: those due after this are cool-down. None: not known yet, or all count."""
+    stopped: str | None = None
+    """Why a stage ended before its end, such as `saturated`."""
+
+
+class ClientAudit(Record, frozen=True, tag="client"):
+    """What one process of the load generator cost, and how late it was, over one load phase."""
+
+    phase_id: str
+    wall_s: float
+    cpu_s: float
+    """User and system time of all its threads, sampler included."""
+    worker: int = 0
+    loop_cpu_s: float | None = None
+    """Of the thread that asks and listens alone; None where the system cannot say."""
+    loop_lag_s: tuple[float, ...] = ()
+    """How late the event loop woke to a timer of its own: p50, p90, p99, p99.9, worst."""
+    probes: int = 0
+    """How many such timers."""
+    gc_s: float | None = None
+    """Time within the interpreter's garbage collector."""
 
 
 class Judgement(Record, frozen=True):

@@ -5,6 +5,7 @@ Field descriptions are the command line's help. pydantic is used here and nowher
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,13 @@ from pydantic import (
 )
 
 from perwatt.core.errors import FileError, SpecError, UnknownNameError
+from perwatt.core.load import Load, parse_load
+from perwatt.core.protocols import Timeouts
 
 __all__ = ["RunSpec"]
+
+SLOTS = 8
+"""Places of the embedded engine where requests arrive by the clock."""
 
 
 class RunSpec(BaseModel):
@@ -56,8 +62,41 @@ class RunSpec(BaseModel):
         ),
     ] = 1
     load: Annotated[
-        str, Field(pattern=r"^closed:[1-9]\d*$", description="`closed:N`: N requests in flight.")
+        str,
+        Field(
+            description="How requests arrive: closed:N (N in flight), constant:R, poisson:R or"
+            " gamma:R:CV (R a second), burst, trace[:FILE][:xSPEED], sweep:A..B or sweep:A/s..B/s;"
+            " @30s after one for a time limit; commas between stages."
+        ),
     ] = "closed:1"
+    max_in_flight: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Where requests arrive by the clock, hold back those above N; the wait"
+            " counts as latency from schedule. Default: no bound.",
+        ),
+    ] = None
+    warmup_s: Annotated[
+        float,
+        Field(ge=0, description="Leave requests due in a stage's first N seconds out of speeds."),
+    ] = 0.0
+    cooldown_s: Annotated[
+        float,
+        Field(ge=0, description="Leave those due in a timed stage's last N seconds out as well."),
+    ] = 0.0
+    retries: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10,
+            description="Ask up to N times again after a 429, a 5xx or a lost connection, if no"
+            " chunk had come. Every attempt is kept.",
+        ),
+    ] = 0
+    workers: Annotated[
+        int, Field(ge=1, le=64, description="Processes that ask; more than one core's load needs.")
+    ] = 1
     seed: Annotated[int, Field(ge=0, description="Seeds item order, sampling and statistics.")] = 0
     temperature: Annotated[float, Field(ge=0, description="0 is greedy.")] = 0.0
     top_p: Annotated[float | None, Field(gt=0, le=1, description="Nucleus sampling.")] = None
@@ -68,6 +107,13 @@ class RunSpec(BaseModel):
     max_tokens: Annotated[
         int | None, Field(ge=1, description="Longest answer; default is each item's own.")
     ] = None
+    logprobs: Annotated[
+        bool, Field(description="Keep each answer's log-probabilities, for perplexity.")
+    ] = False
+    extra_body: Annotated[
+        dict[str, Any],
+        Field(description="JSON object of further fields to send, such as a server's own options."),
+    ] = {}
     sensors: Annotated[
         tuple[str, ...],
         Field(
@@ -108,7 +154,27 @@ class RunSpec(BaseModel):
     port: Annotated[
         int, Field(ge=0, le=65535, description="Embedded engine's port; 0 picks a free one.")
     ] = 0
-    timeout_s: Annotated[float, Field(gt=0, description="Longest wait for any one chunk.")] = 120.0
+    slots: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Embedded engine's places; default: as many as the load has in flight, or"
+            " 8 where it does not say.",
+        ),
+    ] = None
+    timeout_s: Annotated[
+        float, Field(gt=0, description="Longest wait for the first chunk, and between chunks.")
+    ] = 120.0
+    connect_timeout_s: Annotated[
+        float, Field(gt=0, description="Longest wait for a connection.")
+    ] = 10.0
+    first_timeout_s: Annotated[
+        float | None,
+        Field(gt=0, description="Longest wait for the first chunk; default --timeout-s."),
+    ] = None
+    total_timeout_s: Annotated[
+        float | None, Field(gt=0, description="Longest that a whole request may take.")
+    ] = None
     api_key_env: Annotated[
         str | None, Field(description="Environment variable that holds the server's key.")
     ] = None
@@ -128,6 +194,23 @@ class RunSpec(BaseModel):
             raise ValueError(msg)
         return value
 
+    @field_validator("load")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        parse_load(value)  # raises SpecError, which says what cannot be read and how to mend it
+        return value
+
+    @field_validator("extra_body", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            msg = f"it is not JSON ({error})"
+            raise ValueError(msg) from None
+
     @field_validator("per_query")
     @classmethod
     def _one_at_a_time(cls, value: bool, info: ValidationInfo) -> bool:
@@ -137,8 +220,22 @@ class RunSpec(BaseModel):
         return value
 
     @property
-    def in_flight(self) -> int:
-        return int(self.load.removeprefix("closed:"))
+    def parsed_load(self) -> Load:
+        return parse_load(self.load)
+
+    @property
+    def parallel(self) -> int:
+        """Most requests in flight; where nothing bounds them, the engine's places."""
+        return self.slots or self.parsed_load.most_in_flight or self.max_in_flight or SLOTS
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return Timeouts(
+            connect_s=self.connect_timeout_s,
+            first_s=self.first_timeout_s or self.timeout_s,
+            chunk_s=self.timeout_s,
+            total_s=self.total_timeout_s,
+        )
 
     @classmethod
     def resolve(cls, given: Mapping[str, Any], file: Path | None = None) -> Self:

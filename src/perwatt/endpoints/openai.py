@@ -97,7 +97,7 @@ class OpenAIEndpoint:
         url = self.address.url(self.quirk.template_path)
         try:
             async with (
-                asyncio.timeout(self.config.timeout_s),
+                asyncio.timeout(self.config.timeouts.chunk_s),
                 self._opened().post(url, data=body, headers=self._headers()) as response,
             ):
                 answer = msgspec.json.decode(await response.read())
@@ -132,7 +132,7 @@ class OpenAIEndpoint:
                 raise
             kind, sentence = transport_failure(error)
             if kind == "timeout":
-                sentence = f"the server sent nothing for {self.config.timeout_s:g} s"
+                sentence = f"the server sent nothing for {self.config.timeouts.chunk_s:g} s"
             return reader.failed(kind, bounded(sentence, key), now_ns())
 
     async def close(self) -> None:
@@ -151,7 +151,7 @@ class OpenAIEndpoint:
         key: str | None,
     ) -> Reply:
         loop = asyncio.get_running_loop()
-        patience = self.config.timeout_s
+        patience = self.config.timeouts.chunk_s
         parser = SSEParser()
         async with asyncio.timeout(patience) as deadline:
             async with self._post(session, url, body, headers, reader) as response:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from perwatt.core.records import Columns
+from perwatt.core.records import SET_ASIDE, Columns
 from perwatt.stats.sample import Column, Floats
 
 __all__ = ["attempted_rows", "clusters_of", "metric_columns", "take"]
@@ -27,8 +27,8 @@ def take(requests: Columns, rows: Sequence[int]) -> Columns:
 
 
 def attempted_rows(requests: Columns) -> list[int]:
-    """All but the cancelled: those were stopped by the user and are asked again."""
-    return [row for row, status in enumerate(requests["status"]) if status != "cancelled"]
+    """All but those that were stopped or failed and asked again: their item counts once."""
+    return [row for row, status in enumerate(requests["status"]) if status not in SET_ASIDE]
 
 
 def clusters_of(requests: Columns) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from perwatt.core.records import SET_ASIDE
+
 __all__ = ["Row", "column", "request_rows"]
 
 
@@ -73,7 +75,7 @@ def _rows(table: Mapping[str, list[Any]]) -> Iterator[Row]:
     for values in zip(*(column(table, name, length) for name in names), strict=True):
         v = dict(zip(names, values, strict=True))
         marks = v["dispatched_ns"], v["last_chunk_ns"]
-        if v["status"] == "cancelled" or None in marks:
+        if v["status"] in SET_ASIDE or None in marks:
             continue
         error = ": ".join(part for part in (v["error_kind"], v["error"]) if part) or None
         yield Row(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from perwatt.core.clock import seconds
-from perwatt.core.records import Prompt, Request
+from perwatt.core.records import SET_ASIDE, Prompt, Request
 from perwatt.runner.plan import Job, next_repeat
 
 __all__ = ["FILL_S", "FILL_TICKS", "Filler", "is_filled", "measured_s"]
@@ -26,7 +26,7 @@ def measured_s(requests: Iterable[Request]) -> dict[tuple[str, str], tuple[float
     """(pair, item) → seconds in flight and number of requests so far, cancelled ones left out."""
     found: dict[tuple[str, str], tuple[float, int]] = defaultdict(lambda: (0.0, 0))
     for request in requests:
-        if request.reply.status != "cancelled":
+        if request.reply.status not in SET_ASIDE:
             key = (request.pair_id, request.item_id)
             length_s = seconds(request.reply.dispatched_ns, request.reply.last_chunk_ns)
             found[key] = (found[key][0] + length_s, found[key][1] + 1)

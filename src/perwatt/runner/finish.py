@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from perwatt.core.records import Domain, PairIdentity, Score, Workload
+from perwatt.core.records import SET_ASIDE, Domain, PairIdentity, Score, Workload
 from perwatt.core.summary import EnergyLedger
 from perwatt.runner.events import Listener, Stage
 from perwatt.runner.rows import EnergyShare, columns, power_rows, request_row, score_row
@@ -99,7 +99,9 @@ def _evidence(
     unmeasured = dict.fromkeys(pairs, 0)
     for request in journal.requests:
         share = shares.get(request.request_id)
-        if request.reply.status != "cancelled" and (share is None or share.energy_gross_j is None):
+        if request.reply.status not in SET_ASIDE and (
+            share is None or share.energy_gross_j is None
+        ):
             unmeasured[request.pair_id] += 1
     return Evidence(
         pairs=pairs,
@@ -108,7 +110,7 @@ def _evidence(
         ledgers=ledgers,
         energy=run["energy"],
         sessions=len(journal.sessions),
-        in_flight=int(run["spec"]["load"].removeprefix("closed:")),
+        in_flight=max((r.in_flight for r in journal.requests), default=1),
         attribution=run["spec"]["attribution"],
         unmeasured=unmeasured,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from perwatt.core.records import Columns, Domain, Item, Request, Score
+from perwatt.core.records import Columns, Domain, Item, Request, Score, ServerTimes
 from perwatt.store.journal import Power
 
 __all__ = ["EnergyShare", "columns", "power_rows", "request_row", "score_row"]
@@ -55,6 +55,10 @@ def request_row(
         "session": request.session,
         "phase_id": request.phase_id,
         "in_flight": request.in_flight,
+        "stage": request.stage,
+        "turn": request.turn,
+        "attempt": request.attempt,
+        "worker": request.worker,
         "scheduled_ns": request.scheduled_ns,
         "prompt_sha256": request.prompt_sha256,
         "sampling": msgspec.json.encode(request.sampling).decode(),
@@ -66,8 +70,10 @@ def request_row(
     }
     marks = msgspec.structs.asdict(reply)
     marks["chunk_offsets_ns"] = list(reply.chunk_offsets_ns)
+    marks["logprobs"] = list(reply.logprobs) or None
     marks["server_timings"] = msgspec.json.encode(reply.server_timings).decode()
-    return {**marks, **row}
+    server = msgspec.structs.asdict(marks.pop("server") or ServerTimes())
+    return {**marks, **{f"server_{name}": value for name, value in server.items()}, **row}
 
 
 def score_row(score: Score) -> Row:

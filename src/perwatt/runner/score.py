@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from perwatt.core.protocols import Scorer
-from perwatt.core.records import Item, Judgement, Request, Score
+from perwatt.core.records import SET_ASIDE, Item, Judgement, Request, Score
 from perwatt.core.registry import registry
 
 __all__ = ["check_scorers", "score_all"]
@@ -24,7 +24,9 @@ def score_all(
     keep: Callable[[Score], None],
 ) -> None:
     """Score each request that is not in `scored`. A failed request scores 0 and says why."""
-    waiting = [r for r in requests if r.reply.status != "cancelled" and r.request_id not in scored]
+    waiting = [
+        r for r in requests if r.reply.status not in SET_ASIDE and r.request_id not in scored
+    ]
     scorers = check_scorers(items[r.item_id] for r in waiting)
     for request in waiting:
         item = items[request.item_id]

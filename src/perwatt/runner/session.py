@@ -237,7 +237,7 @@ class Session:
 
         try:
             jobs = filler.feed(pair_id, prompts) if filler else prompts
-            await closed_loop(endpoint, jobs, self.spec.in_flight, finished, keep_going)
+            await closed_loop(endpoint, jobs, self.spec.parallel, finished, keep_going)
         except BaseExceptionGroup as group:
             # Every place in flight reports the same trouble: one error is enough for a person.
             raise _first(group) from None
@@ -294,11 +294,12 @@ class Session:
                 work_dir=logs,
                 url=spec.endpoint if remote else None,
                 api_key_env=spec.api_key_env,
-                parallel=spec.in_flight,
+                parallel=spec.parallel,
                 threads=spec.threads,
                 context=spec.context,
                 port=spec.port,
-                timeout_s=spec.timeout_s,
+                timeouts=spec.timeouts,
+                extra_body=spec.extra_body,
                 accepted_terms=spec.accept_terms,
             )
         )

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from perwatt.core.records import Columns, Domain, PairIdentity, SensorTiming, Verdict
+from perwatt.core.records import SET_ASIDE, Columns, Domain, PairIdentity, SensorTiming, Verdict
 from perwatt.core.summary import Comparison, EnergyLedger, RunSummary
 from perwatt.metrics.glossary import metric_infos
 from perwatt.metrics.summarise import compare_pairs, headline, summarise_pair
@@ -67,7 +67,7 @@ def _rows_of(requests: Columns, pair_id: str) -> Columns:
         for n, (pair, status) in enumerate(
             zip(requests["pair_id"], requests["status"], strict=True)
         )
-        if pair == pair_id and status != "cancelled"
+        if pair == pair_id and status not in SET_ASIDE
     ]
     return {name: [column[n] for n in keep] for name, column in requests.items()}
 

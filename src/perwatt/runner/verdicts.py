@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from perwatt.core.clock import seconds
-from perwatt.core.records import PairIdentity, Phase, Request, Verdict
+from perwatt.core.records import SET_ASIDE, PairIdentity, Phase, Request, Verdict
 from perwatt.core.summary import EnergyLedger
 from perwatt.runner.shares import in_order
 
@@ -152,7 +152,9 @@ def _host(seen: Evidence) -> Iterable[Verdict]:
 
 def _requests(seen: Evidence) -> Iterable[Verdict]:
     for pair_id, identity in seen.pairs.items():
-        mine = [r for r in seen.requests if r.pair_id == pair_id and r.reply.status != "cancelled"]
+        mine = [
+            r for r in seen.requests if r.pair_id == pair_id and r.reply.status not in SET_ASIDE
+        ]
         failed = [r.reply.error_kind or "unknown" for r in mine if r.reply.status == "error"]
         if failed:
             kinds = ", ".join(f"{failed.count(kind)} {kind}" for kind in sorted(set(failed)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from perwatt.core.errors import RunDirError
-from perwatt.core.records import Phase, PowerSample, Request, Score
+from perwatt.core.records import SET_ASIDE, ClientAudit, Phase, PowerSample, Request, Score
 from perwatt.store.lines import Power, Session, decode_lines
 from perwatt.store.writer import JournalWriter
 
@@ -31,11 +31,13 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """The latest of each request and scorer."""
     power: tuple[Power, ...]
     """In order. Counters start again with each session: never subtract across two."""
+    audits: tuple[ClientAudit, ...] = ()
+    """What asking cost the client itself, by load phase and worker."""
 
     @property
     def done(self) -> set[str]:
         """Ids of the requests that need not be asked again."""
-        return {r.request_id for r in self.requests if r.reply.status != "cancelled"}
+        return {r.request_id for r in self.requests if r.reply.status not in SET_ASIDE}
 
 
 def read_journal(path: Path) -> Journal:
@@ -48,11 +50,15 @@ def read_journal(path: Path) -> Journal:
     requests: dict[str, Request] = {}
     scores: dict[tuple[str, str], Score] = {}
     power: list[Power] = []
+    audits: list[ClientAudit] = []
     shift: dict[int, int] = {}
 
     for number, record in enumerate(decode_lines(path), start=1):
         if isinstance(record, Score):
             scores[record.request_id, record.scorer] = record
+            continue
+        if isinstance(record, ClientAudit):
+            audits.append(record)
             continue
         if isinstance(record, Session):
             sessions.append(record)
@@ -76,6 +82,7 @@ def read_journal(path: Path) -> Journal:
         requests=tuple(requests.values()),
         scores=tuple(scores.values()),
         power=tuple(power),
+        audits=tuple(audits),
     )
 
 
@@ -89,8 +96,13 @@ def _ended(phase: Phase, requests: Iterable[Request]) -> Phase:
 def _shifted_phase(phase: Phase, by_ns: int) -> Phase:
     if not by_ns:
         return phase
-    end_ns = _plus(phase.end_ns, by_ns)
-    return msgspec.structs.replace(phase, start_ns=phase.start_ns + by_ns, end_ns=end_ns)
+    return msgspec.structs.replace(
+        phase,
+        start_ns=phase.start_ns + by_ns,
+        end_ns=_plus(phase.end_ns, by_ns),
+        counted_from_ns=_plus(phase.counted_from_ns, by_ns),
+        counted_to_ns=_plus(phase.counted_to_ns, by_ns),
+    )
 
 
 def _shifted_request(request: Request, by_ns: int) -> Request:
@@ -102,6 +114,8 @@ def _shifted_request(request: Request, by_ns: int) -> Request:
         first_chunk_ns=_plus(request.reply.first_chunk_ns, by_ns),
         first_answer_ns=_plus(request.reply.first_answer_ns, by_ns),
         last_chunk_ns=request.reply.last_chunk_ns + by_ns,
+        sent_ns=_plus(request.reply.sent_ns, by_ns),
+        first_byte_ns=_plus(request.reply.first_byte_ns, by_ns),
     )
     return msgspec.structs.replace(request, scheduled_ns=request.scheduled_ns + by_ns, reply=reply)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from perwatt.core.clock import ClockAnchor
 from perwatt.core.errors import FileError, RunDirError
-from perwatt.core.records import Phase, PowerSample, Request, Score
+from perwatt.core.records import ClientAudit, Phase, PowerSample, Request, Score
 
 __all__ = ["JournalRecord", "Power", "Session", "decode_lines", "encode_line", "repaired"]
 
@@ -30,7 +30,7 @@ class Power(msgspec.Struct, frozen=True, kw_only=True, tag="power"):
     samples: tuple[PowerSample, ...]
 
 
-JournalRecord = Session | Phase | Request | Score | Power
+JournalRecord = Session | Phase | Request | Score | Power | ClientAudit
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(JournalRecord)
