@@ -4,6 +4,7 @@ import pytest
 
 from perwatt.core.errors import SpecError
 from perwatt.core.load import parse_load
+from perwatt.core.slo import Slo, parse_slo
 
 
 def test_each_kind_of_load() -> None:
@@ -75,3 +76,10 @@ def test_what_cannot_be_read_is_said_with_the_mend(text: str) -> None:
         parse_load(text)
     assert "--load" in raised.value.message
     assert raised.value.mend
+
+
+def test_limits_are_in_seconds_or_milliseconds() -> None:
+    assert parse_slo("ttft=500ms, tpot=0.05") == Slo(ttft_s=0.5, tpot_s=0.05)
+    for text in ("", "ttft", "ttft=0", "ttft=1,ttft=2", "joules=3"):
+        with pytest.raises(SpecError, match="--slo"):
+            parse_slo(text)

@@ -23,6 +23,7 @@ from pydantic import (
 from perwatt.core.errors import FileError, SpecError, UnknownNameError
 from perwatt.core.load import Load, parse_load
 from perwatt.core.protocols import Timeouts
+from perwatt.core.slo import parse_slo
 
 __all__ = ["RunSpec"]
 
@@ -94,6 +95,10 @@ class RunSpec(BaseModel):
             " chunk had come. Every attempt is kept.",
         ),
     ] = 0
+    slo: Annotated[
+        str | None,
+        Field(description="Limits for goodput, such as ttft=0.5,tpot=0.05,latency=5 (seconds)."),
+    ] = None
     workers: Annotated[
         int, Field(ge=1, le=64, description="Processes that ask; more than one core's load needs.")
     ] = 1
@@ -198,6 +203,13 @@ class RunSpec(BaseModel):
     @classmethod
     def _can_be_read(cls, value: str) -> str:
         parse_load(value)  # raises SpecError, which says what cannot be read and how to mend it
+        return value
+
+    @field_validator("slo")
+    @classmethod
+    def _limits_can_be_read(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_slo(value)
         return value
 
     @field_validator("extra_body", mode="before")
