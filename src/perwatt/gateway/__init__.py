@@ -1,1 +1,1 @@
-"""The OpenAI-compatible address in front of a server: every answer metered in joules."""
+"""The metering address, `perwatt serve`: anybody's requests passed on, with joules for each."""
