@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from perwatt.core.errors import PerwattError
 from perwatt.core.estimate import Estimate
 from perwatt.core.records import Columns, PairIdentity
+from perwatt.core.slo import Slo
 from perwatt.core.summary import EnergyLedger
 from perwatt.metrics.glossary import all_metrics, metric_infos, metric_table
 from perwatt.metrics.metric import metric
@@ -39,6 +41,7 @@ def row(**given: Any) -> dict[str, Any]:
         "scheduled_ns": ORIGIN,
         "dispatched_ns": ORIGIN + S,
         "first_chunk_ns": ORIGIN + S * 3 // 2,
+        "first_answer_ns": ORIGIN + 2 * S,
         "last_chunk_ns": ORIGIN + 3 * S,
         "chunk_offsets_ns": [S // 2, S, S * 3 // 2, 2 * S],
         "prompt_tokens": 60,
@@ -47,6 +50,16 @@ def row(**given: Any) -> dict[str, Any]:
         "score": 1.0,
         "extracted": "4",
         "abstained": False,
+        "logprobs": [-1.0, -2.0, -3.0, -2.0],
+        "server_ttft_s": 0.4,
+        "server_queue_s": 0.1,
+        "server_prefill_s": 0.3,
+        "server_decode_s": 1.4,
+        "turn": 0,
+        "stage": 0,
+        "flags": [],
+        "counted_from_ns": None,
+        "counted_to_ns": None,
         "energy_gross_j": 20.0,
         "energy_net_j": 10.0,
         "prefill_j": 5.0,
@@ -60,7 +73,11 @@ def row(**given: Any) -> dict[str, Any]:
 def failed(**given: Any) -> dict[str, Any]:
     """Sent at 1 s, failed after 1 s: nothing came, 6 J were drawn."""
     nothing = dict.fromkeys(
-        ["first_chunk_ns", "prompt_tokens", "cached_tokens", "completion_tokens", "extracted"]
+        [
+            *("first_chunk_ns", "first_answer_ns", "prompt_tokens", "cached_tokens"),
+            *("completion_tokens", "extracted", "logprobs", "server_ttft_s", "server_queue_s"),
+            *("server_prefill_s", "server_decode_s"),
+        ]
     )
     mine = {
         "item_id": "j",
@@ -110,6 +127,7 @@ BY_HAND = {
     "accuracy": 0.5,
     "failure_share": 0.5,
     "extraction_failure_share": 0.0,
+    "abstained_share": 0.0,
     # Watts: 20 J / 2 s = 10 and 6 J / 1 s = 6, mean 8; net 5 and 2, mean 3.5.
     "ipw": 0.5 / 8,
     "ipj": 0.5 / 13,
@@ -124,23 +142,51 @@ BY_HAND = {
     "prefill_j": 5.5,
     "decode_j": 7.5,
     "j_per_output_token": 26 / 4,
+    "tokens_per_j": 4 / 26,
+    "tokens_per_j_net": 4 / 12,
+    # Mean log-probability −2.
+    "perplexity": math.exp(2),
+    "ppw": 1 / (math.exp(2) * 8),
+    "ppj": 1 / (math.exp(2) * 13),
     # Latencies are of the served request alone.
     "ttft": 0.5,
     "ttft_p50": 0.5,
     "ttft_p90": 0.5,
+    "ttft_p99": 0.5,
+    "ttft_answer": 1.0,
+    "ttft_answer_p50": 1.0,
     "ttft_scheduled": 1.5,
+    "ttft_scheduled_p50": 1.5,
+    "ttft_scheduled_p99": 1.5,
+    # Both left a second late.
+    "schedule_lag_p50": 1.0,
+    "schedule_lag_p99": 1.0,
     "latency": 2.0,
     "latency_p50": 2.0,
     "latency_p90": 2.0,
+    "latency_p99": 2.0,
     "latency_scheduled": 3.0,
+    "latency_scheduled_p50": 3.0,
+    "latency_scheduled_p99": 3.0,
     "itl": 0.5,
+    "itl_p50": 0.5,
     "itl_p99": 0.5,
     "tpot": 0.5,
+    "tpot_p50": 0.5,
+    "tpot_p99": 0.5,
+    "ntpot": 0.5,
+    "chunks_per_token": 1.0,
     "decode_tokens_per_s": 2.0,
     "prefill_tokens_per_s": 100.0,
     # Under load from 1 s to 3 s.
     "output_tokens_per_s": 2.0,
     "requests_per_s": 0.5,
+    "goodput": 0.5,
+    "cached_prompt_share": 10 / 60,
+    "server_ttft": 0.4,
+    "server_queue": 0.1,
+    "server_prefill": 0.3,
+    "server_decode": 1.4,
 }
 
 
@@ -150,7 +196,7 @@ def metrics_of(*rows: dict[str, Any], **options: Any) -> dict[str, Estimate]:
 
 
 def test_every_metric_by_hand() -> None:
-    found = metrics_of(row(), failed())
+    found = metrics_of(row(), failed(), slo=Slo(ttft_s=1.5, tpot_s=0.5, latency_s=3.0))
     assert {name: found[name].value for name in BY_HAND} == pytest.approx(BY_HAND)
 
 
@@ -161,7 +207,7 @@ def test_every_metric_describes_itself() -> None:
         assert info.title
         assert info.short
         assert info.formula
-        assert info.unit
+        assert info.unit or info.name == "perplexity"
         assert info.better in {"higher", "lower", "neither"}
         assert info.name != info.title
 

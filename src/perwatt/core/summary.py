@@ -9,7 +9,16 @@ import msgspec
 from perwatt.core.estimate import Estimate, Grade
 from perwatt.core.records import Domain, PairIdentity, SensorTiming, Verdict
 
-__all__ = ["BaselineWatts", "Comparison", "EnergyLedger", "MetricInfo", "PairSummary", "RunSummary"]
+__all__ = [
+    "BaselineWatts",
+    "Comparison",
+    "EnergyLedger",
+    "MetricInfo",
+    "PairSummary",
+    "RunSummary",
+    "SetAside",
+    "StageSummary",
+]
 
 
 class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,17 +78,57 @@ class EnergyLedger(msgspec.Struct, frozen=True, kw_only=True):
     """Why the method is not what was asked for, in one sentence."""
 
 
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts that were stopped, or failed and were asked again. They are in the ledger alone."""
+
+    attempts: int
+    energy_j: float | None
+    """Gross joules of those whose joules are known; None where none are."""
+    unknown: int
+    """How many have no joules."""
+
+
 class PairSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One pair's numbers."""
 
     identity: PairIdentity
     attempted: int
+    """Items asked; a conversation is one, however many turns it has."""
     served: int
     failed: int
     metrics: dict[str, Estimate]
     slices: dict[str, dict[str, dict[str, Estimate]]]
     """`slices["kind"]["knowledge"]["accuracy"]`; also `level` and `category`."""
     ledger: EnergyLedger | None
+    set_aside: SetAside | None = None
+    """None: there was none."""
+    reported_as: dict[str, dict[str, Estimate]] = {}
+    """`reported_as["vllm"]["mean_ttft_ms"]`: what that tool would say of these same requests."""
+    outside: dict[str, int] = {}
+    """Requests by `warmup` and `cooldown`, which are in no speed figure."""
+
+
+class StageSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair under one stage of a load that has several."""
+
+    pair_id: str
+    stage: int
+    """From 0."""
+    load: str
+    """In words, such as `poisson:4@30s`."""
+    attempted: int
+    served: int
+    failed: int
+    offered_per_s: float | None
+    """Requests due per second; None where the load is no rate."""
+    in_flight: float | None
+    """Mean over its counted time."""
+    seconds: float
+    """Counted time."""
+    metrics: dict[str, Estimate]
+    """`glossary.stage_metrics`."""
+    stopped: str | None = None
+    """Why it ended early, such as `saturated`."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,3 +167,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     domains: tuple[Domain, ...] = ()
     """Everything that was sampled."""
     timings: tuple[SensorTiming, ...] = ()
+    stages: tuple[StageSummary, ...] = ()
+    """Pair by pair; empty where the load has a single stage."""
+    client: tuple[dict[str, Any], ...] = ()
+    """What asking cost the client itself, and how late it was: run.json's `client`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perwatt.metrics.metric import metric
 from perwatt.stats.sample import Floats, Sample
 
-__all__ = ["accuracy", "extraction_failure_share", "failure_share"]
+__all__ = ["abstained_share", "accuracy", "extraction_failure_share", "failure_share"]
 
 
 @metric(
@@ -13,7 +13,8 @@ __all__ = ["accuracy", "extraction_failure_share", "failure_share"]
     title="Accuracy",
     short="Accuracy",
     unit="share",
-    formula="mean a_i over all attempted requests; a failed request has a_i = 0",
+    formula="mean a_i over all items asked; a failed one has a_i = 0, and a conversation that of"
+    " its last turn",
     better="higher",
     aliases=("score (Inspect)", "acc (lm-eval)"),
     sliced=True,
@@ -27,7 +28,7 @@ def accuracy(sample: Sample) -> Floats:
     title="Failed requests",
     short="Failed",
     unit="share",
-    formula="failed requests / attempted requests",
+    formula="failed items / items asked",
     better="lower",
     aliases=("error rate (GuideLLM)",),
 )
@@ -45,3 +46,15 @@ def failure_share(sample: Sample) -> Floats:
 )
 def extraction_failure_share(sample: Sample) -> Floats:
     return sample.mean_present("unread")
+
+
+@metric(
+    name="abstained_share",
+    title="Answers that were not judged",
+    short="Unjudged",
+    unit="share",
+    formula="served answers whose scorer abstained / served answers; any makes accuracy missing",
+    better="lower",
+)
+def abstained_share(sample: Sample) -> Floats:
+    return sample.mean_present("abstained")

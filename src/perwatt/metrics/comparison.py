@@ -10,6 +10,7 @@ from perwatt.core.estimate import Estimate, worst_grade
 from perwatt.core.records import Columns
 from perwatt.core.summary import Comparison, EnergyLedger, PairSummary
 from perwatt.metrics.columns import attempted_rows, clusters_of, metric_columns, take
+from perwatt.metrics.conversations import joined
 from perwatt.metrics.glossary import all_metrics
 from perwatt.metrics.sentences import accuracy_sentence, no_comparison, ratio_sentence
 from perwatt.stats.compare import mcnemar_exact, paired_bootstrap
@@ -64,7 +65,8 @@ def compare_pairs(
         if name == "accuracy" and name in differences and differences[name].value is not None:
             gap = differences[name]
             decided = decided or _excludes(0.0, gap.low, gap.high)
-            shares, test = _shares(a_rows, b_rows), _test(a_rows, b_rows)
+            a_items, b_items = joined(a_rows), joined(b_rows)
+            shares, test = _shares(a_items, b_items), _test(a_items, b_items)
             sentence = accuracy_sentence(*labels, shares, gap, test)
         elif ratio.value is None:
             sentence = no_comparison(*labels, name, ratio.reason or "")

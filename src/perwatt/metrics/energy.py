@@ -13,6 +13,8 @@ __all__ = [
     "power_gross_w",
     "power_net_w",
     "prefill_j",
+    "tokens_per_j",
+    "tokens_per_j_net",
 ]
 
 
@@ -108,3 +110,32 @@ def decode_j(sample: Sample) -> Floats:
 def j_per_output_token(sample: Sample) -> Floats:
     tokens = sample.sum("completion_tokens")
     return ratio(sample.sum("energy_gross_j"), tokens, "no token came back")
+
+
+@metric(
+    name="tokens_per_j",
+    title="Output tokens per joule",
+    short="tok/J",
+    unit="tok/J",
+    formula="Σ completion tokens / Σ E_i, gross",
+    better="higher",
+    energy=True,
+)
+def tokens_per_j(sample: Sample) -> Floats:
+    joules = sample.sum("energy_gross_j")
+    return ratio(sample.sum("completion_tokens"), joules, "the energy is zero")
+
+
+@metric(
+    name="tokens_per_j_net",
+    title="Output tokens per joule, net",
+    short="tok/J net",
+    unit="tok/J",
+    formula="Σ completion tokens / Σ E_i, net of idle",
+    better="higher",
+    energy=True,
+)
+def tokens_per_j_net(sample: Sample) -> Floats:
+    joules = sample.sum("energy_net_j")
+    why = "the net energy is not positive: the load drew no more than idle"
+    return ratio(sample.sum("completion_tokens"), joules, why)

@@ -1,160 +1,64 @@
-"""How long an answer takes. Over the requests that were served: a failure has no latency.
+"""How long a whole answer takes, over served requests that were due in the counted time.
 
-Quantiles are those of the inverted distribution function (see `Sample.quantile`).
+A failure has no latency. Percentiles are exact (see `Sample.quantile`).
 """
 
 from __future__ import annotations
 
-from perwatt.metrics.metric import metric
-from perwatt.stats.sample import Floats, Sample
+from perwatt.metrics.metric import mean_time, percentile
 
 __all__ = [
-    "itl",
-    "itl_p99",
     "latency",
     "latency_p50",
     "latency_p90",
+    "latency_p99",
     "latency_scheduled",
-    "tpot",
-    "ttft",
-    "ttft_p50",
-    "ttft_p90",
-    "ttft_scheduled",
+    "latency_scheduled_p50",
+    "latency_scheduled_p99",
 ]
 
-
-@metric(
-    name="ttft",
-    title="Time to first token, mean",
-    short="TTFT",
-    unit="s",
-    formula="mean of first chunk − dispatch; the first chunk may be reasoning",
-    better="lower",
-    aliases=("TTFT (vLLM, inference-perf)", "time_to_first_chunk (OpenTelemetry)"),
-    sliced=True,
-)
-def ttft(sample: Sample) -> Floats:
-    return sample.mean_present("ttft_s")
-
-
-@metric(
-    name="ttft_p50",
-    title="Time to first token, median",
-    short="TTFT p50",
-    unit="s",
-    formula="median of first chunk − dispatch",
-    better="lower",
-)
-def ttft_p50(sample: Sample) -> Floats:
-    return sample.quantile("ttft_s", 0.5)
-
-
-@metric(
-    name="ttft_p90",
-    title="Time to first token, 90th percentile",
-    short="TTFT p90",
-    unit="s",
-    formula="90th percentile of first chunk − dispatch",
-    better="lower",
-)
-def ttft_p90(sample: Sample) -> Floats:
-    return sample.quantile("ttft_s", 0.9)
-
-
-@metric(
-    name="ttft_scheduled",
-    title="Time to first token from schedule",
-    short="TTFT sched.",
-    unit="s",
-    formula="mean of first chunk − when the request was due, so the client's own queue counts",
-    better="lower",
-)
-def ttft_scheduled(sample: Sample) -> Floats:
-    return sample.mean_present("ttft_scheduled_s")
-
-
-@metric(
+latency = mean_time(
+    __name__,
+    "latency_s",
     name="latency",
     title="Latency, mean",
     short="Latency",
-    unit="s",
     formula="mean τ_i: last chunk − dispatch",
-    better="lower",
     aliases=("E2EL (vLLM)", "request latency (GuideLLM, AIPerf)"),
 )
-def latency(sample: Sample) -> Floats:
-    return sample.mean_present("latency_s")
 
-
-@metric(
-    name="latency_p50",
-    title="Latency, median",
-    short="Latency p50",
-    unit="s",
-    formula="median of last chunk − dispatch",
-    better="lower",
+latency_p50, latency_p90, latency_p99 = (
+    percentile(
+        __name__,
+        "latency_s",
+        share,
+        name=f"latency_p{share * 100:.0f}",
+        title=f"Latency, {words}",
+        short=f"Latency p{share * 100:.0f}",
+        formula=f"{words} of last chunk − dispatch",
+    )
+    for share, words in ((0.5, "median"), (0.9, "90th percentile"), (0.99, "99th percentile"))
 )
-def latency_p50(sample: Sample) -> Floats:
-    return sample.quantile("latency_s", 0.5)
 
-
-@metric(
-    name="latency_p90",
-    title="Latency, 90th percentile",
-    short="Latency p90",
-    unit="s",
-    formula="90th percentile of last chunk − dispatch",
-    better="lower",
-)
-def latency_p90(sample: Sample) -> Floats:
-    return sample.quantile("latency_s", 0.9)
-
-
-@metric(
+latency_scheduled = mean_time(
+    __name__,
+    "latency_scheduled_s",
     name="latency_scheduled",
     title="Latency from schedule",
     short="Latency sched.",
-    unit="s",
     formula="mean of last chunk − when the request was due, so the client's own queue counts",
-    better="lower",
+    aliases=("request scheduled latency (GuideLLM)",),
 )
-def latency_scheduled(sample: Sample) -> Floats:
-    return sample.mean_present("latency_scheduled_s")
 
-
-@metric(
-    name="itl",
-    title="Inter-token latency, mean",
-    short="ITL",
-    unit="s",
-    formula="mean of the gaps between chunks, those of all requests pooled",
-    better="lower",
-    aliases=("ITL (vLLM)", "time_per_output_chunk (OpenTelemetry)"),
+latency_scheduled_p50, latency_scheduled_p99 = (
+    percentile(
+        __name__,
+        "latency_scheduled_s",
+        share,
+        name=f"latency_scheduled_p{share * 100:.0f}",
+        title=f"Latency from schedule, {words}",
+        short=f"Latency sched. p{share * 100:.0f}",
+        formula=f"{words} of last chunk − when the request was due",
+    )
+    for share, words in ((0.5, "median"), (0.99, "99th percentile"))
 )
-def itl(sample: Sample) -> Floats:
-    return sample.mean_present("itl_s")
-
-
-@metric(
-    name="itl_p99",
-    title="Inter-token latency, 99th percentile",
-    short="ITL p99",
-    unit="s",
-    formula="99th percentile of the pooled gaps between chunks",
-    better="lower",
-)
-def itl_p99(sample: Sample) -> Floats:
-    return sample.quantile("itl_s", 0.99)
-
-
-@metric(
-    name="tpot",
-    title="Time per output token",
-    short="TPOT",
-    unit="s",
-    formula="mean over requests of (last chunk − first chunk) / (completion tokens − 1)",
-    better="lower",
-    aliases=("TPOT (vLLM, inference-perf)", "ITL (GuideLLM, AIPerf)"),
-)
-def tpot(sample: Sample) -> Floats:
-    return sample.mean_present("tpot_s")

@@ -13,20 +13,27 @@ from perwatt.core.registry import Registry
 from perwatt.core.summary import MetricInfo
 from perwatt.stats.sample import Floats, Sample
 
-__all__ = ["METRICS", "Metric", "metric"]
+__all__ = ["METRICS", "Metric", "mean_time", "metric", "percentile"]
 
 
 class Metric:
     """A described function from a Sample to one number for each draw, shape (b,)."""
 
     def __init__(
-        self, function: Callable[[Sample], Floats], info: MetricInfo, energy: bool, sliced: bool
+        self,
+        function: Callable[[Sample], Floats],
+        info: MetricInfo,
+        energy: bool,
+        sliced: bool,
+        tail: tuple[str, float] | None = None,
     ) -> None:
         self.info = info
         self.energy = energy
         """Are there joules or watts in it? Then its Estimate carries a grade and a boundary."""
         self.sliced = sliced
         """Is it also shown by kind, level and category?"""
+        self.tail = tail
+        """(column, share) of a percentile: with few values it is the largest one."""
         self._function = function
         self.__module__ = function.__module__
         self.__qualname__ = function.__qualname__
@@ -67,3 +74,65 @@ def metric(
         return METRICS.register(name)(Metric(function, info, energy, sliced))
 
     return describe
+
+
+def mean_time(
+    where: str,
+    column: str,
+    *,
+    name: str,
+    title: str,
+    short: str,
+    formula: str,
+    aliases: tuple[str, ...] = (),
+    sliced: bool = False,
+) -> Metric:
+    """The mean of a column of seconds. `where`: the module that defines it."""
+    info = MetricInfo(
+        name=name,
+        title=title,
+        short=short,
+        unit="s",
+        formula=formula,
+        better="lower",
+        aliases=aliases,
+    )
+    return _registered(where, info, lambda sample: sample.mean_present(column), sliced=sliced)
+
+
+def percentile(
+    where: str,
+    column: str,
+    share: float,
+    *,
+    name: str,
+    title: str,
+    short: str,
+    formula: str,
+    aliases: tuple[str, ...] = (),
+) -> Metric:
+    """The exact percentile of a column of seconds; `share` 0.99 is the p99."""
+    info = MetricInfo(
+        name=name,
+        title=title,
+        short=short,
+        unit="s",
+        formula=formula,
+        better="lower",
+        aliases=aliases,
+    )
+    tail = (column, share)
+    return _registered(where, info, lambda sample: sample.quantile(column, share), tail=tail)
+
+
+def _registered(
+    where: str,
+    info: MetricInfo,
+    function: Callable[[Sample], Floats],
+    *,
+    sliced: bool = False,
+    tail: tuple[str, float] | None = None,
+) -> Metric:
+    # `perwatt list` says where a metric comes from.
+    function.__module__, function.__qualname__, function.__doc__ = where, info.name, info.formula
+    return METRICS.register(info.name)(Metric(function, info, False, sliced, tail))

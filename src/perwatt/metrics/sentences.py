@@ -26,6 +26,7 @@ _RATIO = {
     "energy_gross_j": "{a} uses {r} the energy of {b} for a request",
     "latency": "{a} takes {r} the time of {b} for a request",
 }
+_LESS_IS_BETTER = {"energy_gross_j", "latency"}
 _SUBJECT = {
     "accuracy": "accuracy",
     "ipj": "correct answers per joule",
@@ -76,12 +77,14 @@ def no_comparison(a: str, b: str, metric: str, reason: str) -> str:
 
 def headline(pairs: Sequence[PairSummary], comparisons: Sequence[Comparison]) -> str:
     """One sentence: a single pair's accuracy and joules per correct answer, or the best pair by
-    correct answers per joule against the first (the next best, if the first is best)."""
+    correct answers per joule against the first (the next best, if the first is best). Where nothing
+    is scored, joules of a request stand in their place."""
     if not pairs:
         return "No pair was measured."
     if len(pairs) == 1:
         return _one(pairs[0])
-    for metric in ("ipj", "accuracy"):
+    scored = any(pair.metrics["accuracy"].value is not None for pair in pairs)
+    for metric in ("ipj", "accuracy") if scored else ("energy_gross_j", "latency"):
         ranked = _ranked(pairs, metric)
         if len(ranked) < 2:
             continue
@@ -105,7 +108,7 @@ def _one(pair: PairSummary) -> str:
     accuracy, cost = pair.metrics["accuracy"], pair.metrics["j_per_correct"]
     label = pair.identity.label
     if accuracy.value is None:
-        return f"{label} has no accuracy: {accuracy.reason}."
+        return f"{_unscored(pair)} It has no accuracy: {accuracy.reason}."
     text = f"{label} answers {format_value(accuracy.value, 'share')} right"
     if cost.value is None:
         note = f"{_interval(accuracy)}{_items(accuracy.n)}"
@@ -115,6 +118,26 @@ def _one(pair: PairSummary) -> str:
     return f"{text} ({_interval(cost)}{_items(cost.n)}{grade})."
 
 
+def _unscored(pair: PairSummary) -> str:
+    """What can be said of a pair whose answers nobody judged."""
+    label, joules = pair.identity.label, pair.metrics["energy_gross_j"]
+    if joules.value is None:
+        rate, first = pair.metrics["requests_per_s"], pair.metrics["ttft_p50"]
+        if rate.value is None or first.value is None:
+            return f"{label} served {pair.served} of {pair.attempted} items."
+        return (
+            f"{label} serves {format_value(rate.value, rate.unit)} with a median time to first "
+            f"token of {format_value(first.value, 's')} ({_interval(rate)}{_items(rate.n)}); joules"
+            f" are unknown: {joules.reason}."
+        )
+    tokens = pair.metrics["tokens_per_j"]
+    text = f"{label} takes {format_value(joules.value, 'J')} for a request"
+    if tokens.value is not None:
+        text += f" and gives {format_value(tokens.value, '')} output tokens per joule"
+    grade = f", {_ENERGY[joules.grade]}" if joules.grade else ""
+    return f"{text} ({_interval(joules)}{_items(joules.n)}{grade})."
+
+
 def _ranked(pairs: Sequence[PairSummary], metric: str) -> list[PairSummary]:
     known = [(pair.metrics[metric].value, pair) for pair in pairs]
     return [
@@ -122,7 +145,7 @@ def _ranked(pairs: Sequence[PairSummary], metric: str) -> list[PairSummary]:
         for value, pair in sorted(
             ((value, pair) for value, pair in known if value is not None),
             key=lambda entry: entry[0],
-            reverse=True,
+            reverse=metric not in _LESS_IS_BETTER,
         )
     ]
 

@@ -7,15 +7,20 @@ import numpy as np
 
 from perwatt.core.estimate import Estimate, Grade, worst_grade
 from perwatt.core.records import Columns, PairIdentity
-from perwatt.core.summary import EnergyLedger, PairSummary
+from perwatt.core.slo import Slo
+from perwatt.core.summary import EnergyLedger, PairSummary, SetAside, StageSummary
 from perwatt.metrics.columns import attempted_rows, clusters_of, metric_columns, take
 from perwatt.metrics.comparison import compare_pairs
-from perwatt.metrics.glossary import all_metrics
+from perwatt.metrics.conversations import joined
+from perwatt.metrics.glossary import all_metrics, stage_metrics
 from perwatt.metrics.metric import Metric
+from perwatt.metrics.reported.tools import reported_as
 from perwatt.metrics.sentences import headline
+from perwatt.metrics.windows import OUTSIDE, counted
 from perwatt.stats.intervals import Gain, Interval, joint_bootstrap
+from perwatt.stats.sample import Column
 
-__all__ = ["compare_pairs", "headline", "summarise_pair"]
+__all__ = ["compare_pairs", "headline", "summarise_pair", "summarise_stage"]
 
 SLICED_BY = ("kind", "level", "category")
 
@@ -37,32 +42,94 @@ def summarise_pair(
     *,
     rng: np.random.Generator,
     draws: int = 2000,
+    slo: Slo | None = None,
 ) -> PairSummary:
     """All metrics of one pair, and those marked `sliced` by kind, level and category.
 
-    `requests` are the pair's rows of requests.parquet; cancelled ones are left out. The ledger's
-    gain range becomes part of every joule figure's interval. A metric that cannot be had honestly
-    is an Estimate without value that says why.
+    `requests` are all of the pair's rows of requests.parquet; `counted_from_ns` and
+    `counted_to_ns`, where there, bound what counts for speed (`windows`). Attempts that were
+    stopped or asked again count in `set_aside` alone, turns are joined for all but speed. The
+    ledger's gain range becomes part of every joule figure's interval. A metric that cannot be had
+    honestly is an Estimate without value that says why.
     """
+    aside = _set_aside(requests)
     requests = take(requests, attempted_rows(requests))
     energy = _energy_of(requests, ledger)
     metrics = all_metrics()
     sliced = {name: metric for name, metric in metrics.items() if metric.sliced}
-    served = sum(status == "ok" for status in requests["status"])
+    attempted, served = _counts(requests)
+    flags = [set(found or ()) & OUTSIDE for found in requests.get("flags") or ()]
+    outside = {name: sum(name in found for found in flags) for name in sorted(OUTSIDE)}
     return PairSummary(
         identity=identity,
-        attempted=len(requests["status"]),
+        attempted=attempted,
         served=served,
-        failed=len(requests["status"]) - served,
-        metrics=_estimates(requests, metrics, energy, rng, draws),
+        failed=attempted - served,
+        metrics=_estimates(requests, metrics, energy, rng, draws, slo),
         slices={
             by: {
-                label: _estimates(take(requests, rows), sliced, energy, rng, draws)
+                label: _estimates(take(requests, rows), sliced, energy, rng, draws, slo)
                 for label, rows in _slices(requests, by).items()
             }
             for by in SLICED_BY
         },
         ledger=ledger,
+        set_aside=aside,
+        reported_as=reported_as(requests),
+        outside={name: n for name, n in outside.items() if n},
+    )
+
+
+def summarise_stage(
+    requests: Columns,
+    pair_id: str,
+    ledger: EnergyLedger | None,
+    *,
+    stage: int,
+    load: str,
+    offered_per_s: float | None,
+    stopped: str | None,
+    rng: np.random.Generator,
+    draws: int = 2000,
+    slo: Slo | None = None,
+) -> StageSummary:
+    """One stage's rows of one pair. The ledger is the pair's: it has the sensor's own error."""
+    requests = take(requests, attempted_rows(requests))
+    window = counted(requests)
+    attempted, served = _counts(requests)
+    busy_s = float(window.overlap_s.sum())
+    energy = _energy_of(requests, ledger)
+    return StageSummary(
+        pair_id=pair_id,
+        stage=stage,
+        load=load,
+        attempted=attempted,
+        served=served,
+        failed=attempted - served,
+        offered_per_s=offered_per_s,
+        in_flight=busy_s / window.window_s if window.window_s > 0 else None,
+        seconds=window.window_s,
+        metrics=_estimates(requests, stage_metrics(), energy, rng, draws, slo),
+        stopped=stopped,
+    )
+
+
+def _counts(requests: Columns) -> tuple[int, int]:
+    """Items asked and served."""
+    statuses = joined(requests)["status"]
+    return len(statuses), sum(status == "ok" for status in statuses)
+
+
+def _set_aside(requests: Columns) -> SetAside | None:
+    aside = set(range(len(requests["status"]))) - set(attempted_rows(requests))
+    if not aside:
+        return None
+    joules = requests.get("energy_gross_j") or [None] * len(requests["status"])
+    known = [joules[row] for row in sorted(aside) if joules[row] is not None]
+    return SetAside(
+        attempts=len(aside),
+        energy_j=sum(known) if known else None,
+        unknown=len(aside) - len(known),
     )
 
 
@@ -72,12 +139,13 @@ def _estimates(
     energy: _Energy,
     rng: np.random.Generator,
     draws: int,
+    slo: Slo | None,
 ) -> dict[str, Estimate]:
     clusters = list(dict.fromkeys(clusters_of(requests)))
     if not clusters:
         nothing = Interval(value=None, n=0, reason="no request was attempted")
         return {name: _estimate(metric, nothing, energy) for name, metric in metrics.items()}
-    columns, count = metric_columns(requests, clusters)
+    columns, count = metric_columns(requests, clusters, slo)
     intervals = joint_bootstrap(
         columns,
         count,
@@ -89,12 +157,14 @@ def _estimates(
     )
     without = Interval(value=None, n=count, reason=energy.reason)
     return {
-        name: _estimate(metric, intervals.get(name, without), energy)
+        name: _estimate(metric, intervals.get(name, without), energy, columns)
         for name, metric in metrics.items()
     }
 
 
-def _estimate(metric: Metric, interval: Interval, energy: _Energy) -> Estimate:
+def _estimate(
+    metric: Metric, interval: Interval, energy: _Energy, columns: dict[str, Column] | None = None
+) -> Estimate:
     method = interval.method
     if metric.energy and method and energy.gain != (1.0, 1.0):
         method += (
@@ -109,8 +179,19 @@ def _estimate(metric: Metric, interval: Interval, energy: _Energy) -> Estimate:
         n=interval.n,
         grade=energy.grade if metric.energy else None,
         boundary=energy.boundary if metric.energy else None,
-        reason=interval.reason,
+        reason=interval.reason or _thin(metric, columns),
     )
+
+
+def _thin(metric: Metric, columns: dict[str, Column] | None) -> str | None:
+    """What to know of a percentile of so few values that it is their largest."""
+    if metric.tail is None or columns is None:
+        return None
+    name, share = metric.tail
+    values = int(np.count_nonzero(~np.isnan(columns[name].values)))
+    if share <= 0.5 or not values or values * (1 - share) >= 1 - 1e-9:
+        return None
+    return f"of {values} values this percentile is the largest"
 
 
 def _energy_of(requests: Columns, ledger: EnergyLedger | None) -> _Energy:

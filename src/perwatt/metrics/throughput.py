@@ -1,7 +1,8 @@
 """How fast tokens and answers come.
 
-Rates of the whole system divide by the time under load. Each request carries a share of that time
-in proportion to its own latency, so that a resampled rate has a time to divide by.
+Rates of the whole system divide by the counted time under load (`windows`): what came in it, over
+its length. Each request carries a share of that time in proportion to its own time in flight, so
+that a resampled rate has a time to divide by.
 """
 
 from __future__ import annotations
@@ -9,7 +10,13 @@ from __future__ import annotations
 from perwatt.metrics.metric import metric
 from perwatt.stats.sample import Floats, Sample, ratio
 
-__all__ = ["decode_tokens_per_s", "output_tokens_per_s", "prefill_tokens_per_s", "requests_per_s"]
+__all__ = [
+    "decode_tokens_per_s",
+    "goodput",
+    "output_tokens_per_s",
+    "prefill_tokens_per_s",
+    "requests_per_s",
+]
 
 _NO_TIME = "no time under load"
 
@@ -47,12 +54,12 @@ def prefill_tokens_per_s(sample: Sample) -> Floats:
     title="Output rate of the system",
     short="Output tok/s",
     unit="tok/s",
-    formula="Σ completion tokens / seconds under load",
+    formula="output tokens that came in the counted time / its seconds",
     better="higher",
     aliases=("output token throughput (vLLM, AIPerf)",),
 )
 def output_tokens_per_s(sample: Sample) -> Floats:
-    return ratio(sample.sum("completion_tokens"), sample.sum("wall_s"), _NO_TIME)
+    return ratio(sample.sum("tokens_came"), sample.sum("wall_s"), _NO_TIME)
 
 
 @metric(
@@ -60,9 +67,23 @@ def output_tokens_per_s(sample: Sample) -> Floats:
     title="Requests served per second",
     short="Req/s",
     unit="req/s",
-    formula="served requests / seconds under load",
+    formula="requests whose last chunk came in the counted time / its seconds",
     better="higher",
     aliases=("request throughput (vLLM, AIPerf)",),
 )
 def requests_per_s(sample: Sample) -> Floats:
-    return ratio(sample.sum("served"), sample.sum("wall_s"), _NO_TIME)
+    return ratio(sample.sum("ended"), sample.sum("wall_s"), _NO_TIME)
+
+
+@metric(
+    name="goodput",
+    title="Good requests per second",
+    short="Goodput",
+    unit="req/s",
+    formula="requests per counted second that were served within every limit of --slo, from when"
+    " they were due",
+    better="higher",
+    aliases=("goodput (vLLM, AIPerf, inference-perf)",),
+)
+def goodput(sample: Sample) -> Floats:
+    return ratio(sample.sum("good"), sample.sum("wall_s"), _NO_TIME)

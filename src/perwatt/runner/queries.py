@@ -1,12 +1,14 @@
-"""Repeats of one query joined to one row, so that an item asked more often weighs no more."""
+"""Rows of the requests table made ready for metrics: joined to their phases, or to each other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from perwatt.core.records import Columns
+from perwatt.core.records import Columns, Phase
+from perwatt.metrics.columns import take
 
-__all__ = ["one_row_each"]
+__all__ = ["by_stage", "one_row_each", "with_windows"]
 
 AVERAGED = (
     "score",
@@ -39,6 +41,28 @@ def one_row_each(requests: Columns) -> Columns:
         name: [_mean(column, own) if name in AVERAGED else column[own[0]] for own in rows]
         for name, column in requests.items()
     }
+
+
+def with_windows(requests: Columns, phases: Sequence[Phase]) -> Columns:
+    """The same rows with `counted_from_ns` and `counted_to_ns`, those of each one's load phase."""
+    known = {phase.phase_id: phase for phase in phases}
+    mine = [known.get(phase_id) for phase_id in requests.get("phase_id") or ()]
+    if not mine:
+        return requests
+    return {
+        **requests,
+        "counted_from_ns": [phase.counted_from_ns if phase else None for phase in mine],
+        "counted_to_ns": [phase.counted_to_ns if phase else None for phase in mine],
+    }
+
+
+def by_stage(requests: Columns) -> dict[int, Columns]:
+    """The rows of each stage, from the first; rows of runs before stages are all of stage 0."""
+    stages = [stage or 0 for stage in requests.get("stage") or [0] * len(requests["status"])]
+    rows: dict[int, list[int]] = {}
+    for row, stage in enumerate(stages):
+        rows.setdefault(stage, []).append(row)
+    return {stage: take(requests, rows[stage]) for stage in sorted(rows)}
 
 
 def _mean(column: list[Any], rows: list[int]) -> float | None:

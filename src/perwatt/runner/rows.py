@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from perwatt.core.records import Columns, Domain, Item, Request, Score, ServerTimes
+from perwatt.core.records import Columns, Domain, Item, Phase, Request, Score, ServerTimes
+from perwatt.metrics.windows import outside
 from perwatt.store.journal import Power
 
 __all__ = ["EnergyShare", "columns", "power_rows", "request_row", "score_row"]
@@ -36,9 +37,14 @@ class EnergyShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request_row(
-    request: Request, item: Item, score: Score | None, share: EnergyShare | None, workload: str
+    request: Request,
+    item: Item,
+    score: Score | None,
+    share: EnergyShare | None,
+    workload: str,
+    phase: Phase | None = None,
 ) -> Row:
-    """A row of requests.parquet."""
+    """A row of requests.parquet. `phase`: the load it belongs to, which says what is warm-up."""
     reply = request.reply
     energy = msgspec.structs.asdict(share) if share else {}
     judgement = score.judgement if score else None
@@ -66,7 +72,7 @@ def request_row(
         "extracted": judgement.extracted if judgement else None,
         "abstained": judgement.abstained if judgement else None,
         **energy,
-        "flags": list(share.flags) if share else [],
+        "flags": [*(share.flags if share else ()), *_outside(request, phase)],
     }
     marks = msgspec.structs.asdict(reply)
     marks["chunk_offsets_ns"] = list(reply.chunk_offsets_ns)
@@ -74,6 +80,12 @@ def request_row(
     marks["server_timings"] = msgspec.json.encode(reply.server_timings).decode()
     server = msgspec.structs.asdict(marks.pop("server") or ServerTimes())
     return {**marks, **{f"server_{name}": value for name, value in server.items()}, **row}
+
+
+def _outside(request: Request, phase: Phase | None) -> list[str]:
+    bounds = (phase.counted_from_ns, phase.counted_to_ns) if phase else (None, None)
+    flag = outside(request.scheduled_ns, *bounds)
+    return [flag] if flag else []
 
 
 def score_row(score: Score) -> Row:

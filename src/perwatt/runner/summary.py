@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from perwatt.core.records import SET_ASIDE, Columns, Domain, PairIdentity, SensorTiming, Verdict
-from perwatt.core.summary import Comparison, EnergyLedger, RunSummary
+from perwatt.core.load import Load, parse_load
+from perwatt.core.records import Columns, Domain, PairIdentity, Phase, SensorTiming, Verdict
+from perwatt.core.slo import Slo, parse_slo
+from perwatt.core.summary import Comparison, EnergyLedger, RunSummary, StageSummary
+from perwatt.metrics.columns import attempted_rows, take
 from perwatt.metrics.glossary import metric_infos
-from perwatt.metrics.summarise import compare_pairs, headline, summarise_pair
-from perwatt.runner.queries import one_row_each
+from perwatt.metrics.summarise import compare_pairs, headline, summarise_pair, summarise_stage
+from perwatt.runner.queries import by_stage, one_row_each, with_windows
 from perwatt.store.load import RunTables
 
 __all__ = ["summarise_run"]
@@ -23,22 +26,26 @@ def summarise_run(tables: RunTables) -> RunSummary:
     """Every published number of one finished run. The same tables give the same numbers."""
     run = tables.run
     ledgers = {k: msgspec.convert(v, EnergyLedger) for k, v in run["ledgers"].items()}
+    phases = msgspec.convert(run.get("phases", []), list[Phase])
     rng = np.random.default_rng(run["spec"]["seed"])
-    attempted = {pair_id: _rows_of(tables.requests, pair_id) for pair_id in run["pairs"]}
+    slo = _slo(run)
+    requests = with_windows(tables.requests, phases)
+    asked = {pair_id: _rows_of(requests, pair_id) for pair_id in run["pairs"]}
     if run["spec"].get("per_query"):
-        attempted = {pair_id: one_row_each(rows) for pair_id, rows in attempted.items()}
+        asked = {pair_id: _once_each(rows) for pair_id, rows in asked.items()}
     pairs = tuple(
         summarise_pair(
-            attempted[pair_id],
+            asked[pair_id],
             msgspec.convert(identity, PairIdentity),
             ledgers.get(pair_id),
             rng=rng,
+            slo=slo,
         )
         for pair_id, identity in run["pairs"].items()
     )
     comparisons: list[Comparison] = []
     for one, other in combinations(pairs, 2):
-        a, b = attempted[one.identity.pair_id], attempted[other.identity.pair_id]
+        a, b = asked[one.identity.pair_id], asked[other.identity.pair_id]
         comparisons += compare_pairs(a, b, one, other, rng=rng)
     return RunSummary(
         name=run["name"],
@@ -57,19 +64,72 @@ def summarise_run(tables: RunTables) -> RunSummary:
         spec=run["spec"],
         domains=msgspec.convert(run["energy"]["domains"], tuple[Domain, ...]),
         timings=msgspec.convert(run["energy"].get("timings", []), tuple[SensorTiming, ...]),
+        stages=tuple(
+            stage
+            for pair_id, rows in asked.items()
+            for stage in _stages(rows, pair_id, ledgers.get(pair_id), phases, run, slo, rng)
+        ),
+        client=tuple(run.get("client", ())),
     )
 
 
-def _rows_of(requests: Columns, pair_id: str) -> Columns:
-    """The pair's attempted requests: a cancelled one was the user's doing, and is asked again."""
-    keep = [
-        n
-        for n, (pair, status) in enumerate(
-            zip(requests["pair_id"], requests["status"], strict=True)
+def _stages(
+    rows: Columns,
+    pair_id: str,
+    ledger: EnergyLedger | None,
+    phases: list[Phase],
+    run: dict[str, Any],
+    slo: Slo | None,
+    rng: np.random.Generator,
+) -> list[StageSummary]:
+    """Nothing where the load has one stage: the pair's own summary is it."""
+    load = _load(run)
+    if load is None or len(load.stages) < 2:
+        return []
+    found = []
+    for number, own in by_stage(rows).items():
+        mine = [p for p in phases if p.kind == "load" and p.pair_id == pair_id]
+        mine = [p for p in mine if (p.stage or 0) == number]
+        known = load.stages[number] if number < len(load.stages) else None
+        words = next((p.load for p in mine if p.load), None)
+        found.append(
+            summarise_stage(
+                own,
+                pair_id,
+                ledger,
+                stage=number,
+                load=words or (known.text if known else f"stage {number + 1}"),
+                offered_per_s=known.per_s if known else None,
+                stopped=next((p.stopped for p in mine if p.stopped), None),
+                rng=rng,
+                slo=slo,
+            )
         )
-        if pair == pair_id and status not in SET_ASIDE
-    ]
-    return {name: [column[n] for n in keep] for name, column in requests.items()}
+    return found
+
+
+def _once_each(rows: Columns) -> Columns:
+    """A row for each item, and then the attempts that were set aside as they are."""
+    tried = attempted_rows(rows)
+    aside = take(rows, sorted(set(range(len(rows["status"]))) - set(tried)))
+    once = one_row_each(take(rows, tried))
+    return {name: [*once[name], *aside[name]] for name in rows}
+
+
+def _load(run: dict[str, Any]) -> Load | None:
+    text = run["spec"].get("load")
+    return parse_load(text) if text else None
+
+
+def _slo(run: dict[str, Any]) -> Slo | None:
+    text = run["spec"].get("slo")
+    return parse_slo(text) if text else None
+
+
+def _rows_of(requests: Columns, pair_id: str) -> Columns:
+    """Rows of the pair, those set aside among them."""
+    keep = [n for n, pair in enumerate(requests["pair_id"]) if pair == pair_id]
+    return take(requests, keep) if requests else requests
 
 
 def _duration_s(run: dict[str, Any]) -> float:

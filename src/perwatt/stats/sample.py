@@ -36,6 +36,8 @@ class Column(msgspec.Struct, frozen=True):
     """What it is, for the reason when it is missing: `energy`, `score`."""
     scaled: bool = False
     """Is it proportional to the energy sensor's gain (joules and watts)?"""
+    why: str | None = None
+    """Why values are missing, where more is known than that they are."""
 
 
 class Sample:
@@ -45,6 +47,7 @@ class Sample:
         self._columns = columns
         self._weights = weights
         self._gain = gain
+        self._sorted: dict[str, tuple[Floats, Floats]] = {}
 
     @property
     def draws(self) -> int:
@@ -56,7 +59,7 @@ class Sample:
         missing = int(np.isnan(column.values).sum())
         if missing:
             msg = f"{missing} of {column.values.size} requests have no {column.noun}"
-            raise MissingValueError(msg)
+            raise MissingValueError(column.why or msg)
         return self._weighted(column, column.values)
 
     def sum_present(self, name: str) -> Floats:
@@ -65,7 +68,7 @@ class Sample:
         present = ~np.isnan(column.values)
         if not present.any():
             msg = f"no request has a {column.noun}"
-            raise MissingValueError(msg)
+            raise MissingValueError(column.why or msg)
         return self._weighted(column, np.where(present, column.values, 0.0))
 
     def mean(self, name: str) -> Floats:
@@ -82,23 +85,29 @@ class Sample:
         The inverted distribution function: with 10 values the p90 is the 9th. In draws over more
         than 1024 values, exact to 1/512 of rank.
         """
-        column = self._columns[name]
-        present = np.flatnonzero(~np.isnan(column.values))
-        if not present.size:
-            msg = f"no request has a {column.noun}"
-            raise MissingValueError(msg)
-        order = present[np.argsort(column.values[present], kind="stable")]
-        values, cluster = column.values[order], column.cluster[order]
-        if self.draws == 1 or values.size <= _EXACT:
-            weights = self._weights[:, cluster]
-        else:
-            weights, values = self._binned(values, cluster)
-        reached = np.cumsum(weights, axis=1)
+        values, reached = self._ranked(name)
         total = reached[:, -1:]
         # A hair below q·total, or rounding of the product would skip an exact hit.
         first = np.argmax(reached >= q * total * (1 - 1e-12), axis=1)
         found = np.where(total[:, 0] > 0, values[first], np.nan)
-        return found * self._gain if column.scaled else found
+        return found * self._gain if self._columns[name].scaled else found
+
+    def _ranked(self, name: str) -> tuple[Floats, Floats]:
+        """Rising values, and each draw's weight up to each: worked out once for all quantiles."""
+        if name not in self._sorted:
+            column = self._columns[name]
+            present = np.flatnonzero(~np.isnan(column.values))
+            if not present.size:
+                msg = f"no request has a {column.noun}"
+                raise MissingValueError(column.why or msg)
+            order = present[np.argsort(column.values[present], kind="stable")]
+            values, cluster = column.values[order], column.cluster[order]
+            if self.draws == 1 or values.size <= _EXACT:
+                weights = self._weights[:, cluster]
+            else:
+                weights, values = self._binned(values, cluster)
+            self._sorted[name] = values, np.cumsum(weights, axis=1)
+        return self._sorted[name]
 
     def _counts(self, name: str) -> Floats:
         column = self._columns[name]

@@ -1,0 +1,36 @@
+"""What each tool would report, by its name on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from perwatt.core.estimate import Estimate
+from perwatt.core.records import Columns
+from perwatt.metrics.reported.aiperf import aiperf
+from perwatt.metrics.reported.guidellm import guidellm
+from perwatt.metrics.reported.inference_perf import inference_perf
+from perwatt.metrics.reported.marks import Served, served
+from perwatt.metrics.reported.vllm import vllm
+
+__all__ = ["TOOLS", "VERSIONS", "reported_as"]
+
+TOOLS: dict[str, Callable[[Served], dict[str, Estimate]]] = {
+    "vllm": vllm,
+    "guidellm": guidellm,
+    "aiperf": aiperf,
+    "inference-perf": inference_perf,
+}
+
+VERSIONS = {
+    "vllm": "vllm bench serve (vLLM main at 009e6d4a)",
+    "guidellm": "GuideLLM 0.8.1",
+    "aiperf": "AIPerf 0.13.0",
+    "inference-perf": "inference-perf (main at 010d12fb)",
+}
+"""Whose formulas they are."""
+
+
+def reported_as(requests: Columns) -> dict[str, dict[str, Estimate]]:
+    """{tool: {its own name: number in its own unit}} of attempted rows that count for speed."""
+    seen = served(requests)
+    return {name: report(seen) for name, report in TOOLS.items()}
