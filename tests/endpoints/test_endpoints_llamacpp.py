@@ -88,7 +88,7 @@ def test_identity_seeds_idleness_cancelling_and_death(
 
     async def overflow() -> None:
         reply = await asker.ask(make_prompt("word " * 400))
-        assert reply.error_kind == "http-400"
+        assert reply.error_kind == "context-overflow"
         assert "context size" in (reply.error or "")
 
     async def idle(served: Any) -> None:

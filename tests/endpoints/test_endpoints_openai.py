@@ -150,7 +150,7 @@ def test_a_base_model_is_asked_by_examples(
         ([says("a")], {}, "truncated", "without a finish reason"),
         ([says("a"), b'data: {"choices": [{"del'], {}, "truncated", "middle of an event"),
         ([says("a"), b"data: {nonsense\n\n"], {}, "malformed", "nonsense"),
-        ([b'{"choices": []}'], {"content_type": "application/json"}, "malformed", "not stream"),
+        ([b'{"choices": []}'], {"content_type": "application/json"}, "not-streamed", "not stream"),
         ([says("a"), event(error={"code": 500, "message": "oom"})], {}, "http-500", "oom"),
     ],
 )
@@ -169,7 +169,7 @@ def test_timeout_is_between_chunks_and_pings_are_no_progress(ask: Callable[..., 
     assert (slow.status, slow.text) == ("ok", "abc")
     pings = [step for _ in range(20) for step in (b": ping\n\n", 0.05)]
     stuck, _ = ask(says("a"), *pings, FINISH, timeout_s=0.2)
-    assert (stuck.error_kind, stuck.text) == ("timeout", "a")
+    assert (stuck.error_kind, stuck.text) == ("timeout-chunk", "a")
     assert 0.15e9 <= stuck.last_chunk_ns - stuck.dispatched_ns < 0.9e9
 
 

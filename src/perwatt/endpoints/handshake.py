@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from perwatt.core.errors import EngineError, UnknownNameError
+from perwatt.core.protocols import Timeouts
 from perwatt.endpoints.address import Address
 from perwatt.endpoints.failures import bounded, server_message
-from perwatt.endpoints.quirks import Quirk, recognise
+from perwatt.endpoints.http_client import HttpClient
+from perwatt.endpoints.http_exchange import BodyReceiver, TransportError
+from perwatt.endpoints.quirks import PLAIN, Quirk, by_host, recognise
+from perwatt.endpoints.quirks_table import QUIRKS
 
-if TYPE_CHECKING:
-    import aiohttp
+__all__ = ["Greeting", "fetch_json", "greet"]
 
-__all__ = ["Greeting", "greet"]
-
-PATIENCE_S = 10.0
+PATIENCE = Timeouts(connect_s=10.0, first_s=10.0, chunk_s=10.0, total_s=10.0)
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,22 +29,28 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True):
     precision: str | None = None
     parameters: int | None = None
     model_bytes: int | None = None
+    aliases: frozenset[str] = frozenset()
+    """Names under which it lists the model."""
     warnings: tuple[str, ...] = ()
 
 
 async def greet(
-    session: aiohttp.ClientSession,
+    client: HttpClient,
     address: Address,
     model: str,
-    headers: dict[str, str],
+    headers: Mapping[str, str],
     key: str | None,
 ) -> Greeting:
     """Ask for `/v1/models`. A server that lists nothing is accepted, with a warning.
 
     Raises EngineError where nothing answers or what answers is no such server, UnknownNameError.
     """
-    url = address.url("/v1/models")
-    status, server, body = await _get(session, url, headers)
+    known = by_host(address.host)
+    url = address.url(address.api + "/models")
+    if address.api:
+        status, answered, body = await _get(client, address.route("/models"), url, headers)
+    else:  # an Azure deployment is one model, and lists none
+        status, answered, body = 404, {}, b""
     if status in {401, 403}:
         said = bounded(server_message(body), key)
         msg = f"The server at {address.root} refused the key (HTTP {status}: {said})."
@@ -54,7 +61,8 @@ async def greet(
         msg = f"What answers at {url} is no OpenAI-compatible server (HTTP {status}: {said})."
         raise EngineError(msg, "Check the address; it usually ends in /v1.")
     models = listed or []
-    quirk = recognise(server, {str(m.get("owned_by")) for m in models})
+    owners = {str(m.get("owned_by")) for m in models}
+    quirk = known or recognise(answered, owners) or await _probed(client, address, headers)
     warnings: tuple[str, ...] = ()
     chosen: dict[str, Any] = {}
     if models:
@@ -68,45 +76,66 @@ async def greet(
     meta = meta if isinstance(meta, dict) else {}
     return Greeting(
         quirk=quirk,
-        engine_version=await _version(session, address, quirk, headers),
+        engine_version=await _version(client, address, quirk, headers),
         precision=_typed(meta.get("ftype"), str),
         parameters=_typed(meta.get("n_params"), int),
         model_bytes=_typed(meta.get("size"), int),
+        aliases=_aliases(chosen),
         warnings=warnings,
     )
 
 
-async def _get(
-    session: aiohttp.ClientSession, url: str, headers: dict[str, str]
-) -> tuple[int, str | None, bytes]:
-    import aiohttp
-
+async def fetch_json(
+    client: HttpClient,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    timeouts: Timeouts = PATIENCE,
+) -> dict[str, Any] | None:
+    """The JSON object there; None where there is none, for whatever reason."""
+    receiver = BodyReceiver()
     try:
-        async with (
-            asyncio.timeout(PATIENCE_S),
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
-            return response.status, response.headers.get("Server"), await response.read()
-    except TimeoutError:
-        msg = f"The server at {url} did not answer within {PATIENCE_S:g} s."
-    except (aiohttp.ClientError, OSError) as error:
-        reason = str(getattr(error, "os_error", None) or error).rstrip(".")
-        msg = f"No server can be reached at {url}: {reason}."
-    raise EngineError(msg, "Start it, or check the address given to --endpoint.") from None
+        await client.send(method, target, headers, body, receiver, timeouts)
+        answer = msgspec.json.decode(receiver.content) if receiver.status == 200 else None
+    except (TransportError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+async def _get(
+    client: HttpClient, target: str, url: str, headers: Mapping[str, str]
+) -> tuple[int, Mapping[str, str], bytes]:
+    receiver = BodyReceiver()
+    try:
+        sent = await client.send("GET", target, headers, None, receiver, PATIENCE)
+    except TransportError as error:
+        if error.kind.startswith("timeout"):
+            msg = f"The server at {url} did not answer within {PATIENCE.first_s:g} s."
+        else:
+            msg = f"No server can be reached at {url}: {error.sentence.rstrip('.')}."
+        raise EngineError(msg, "Start it, or check the address given to --endpoint.") from None
+    return receiver.status, sent.headers, receiver.content
+
+
+async def _probed(client: HttpClient, address: Address, headers: Mapping[str, str]) -> Quirk:
+    for quirk in QUIRKS:
+        if quirk.probe is not None:
+            path, field = quirk.probe
+            answer = await fetch_json(client, "GET", address.target(path), headers)
+            if answer is not None and field in answer:
+                return quirk
+    return PLAIN
 
 
 async def _version(
-    session: aiohttp.ClientSession, address: Address, quirk: Quirk, headers: dict[str, str]
+    client: HttpClient, address: Address, quirk: Quirk, headers: Mapping[str, str]
 ) -> str | None:
-    if quirk.version_path is None or quirk.version_field is None:
+    if quirk.version is None:
         return None
-    try:
-        status, _, body = await _get(session, address.url(quirk.version_path), headers)
-        answer = msgspec.json.decode(body) if status == 200 else None
-    except (EngineError, msgspec.DecodeError):
-        return None
-    version = answer.get(quirk.version_field) if isinstance(answer, dict) else None
-    return version if isinstance(version, str) else None
+    path, field = quirk.version
+    answer = await fetch_json(client, "GET", address.target(path), headers)
+    return _typed(answer.get(field), str) if answer else None
 
 
 def _listed(body: bytes) -> list[dict[str, Any]] | None:
@@ -124,9 +153,18 @@ def _listed(body: bytes) -> list[dict[str, Any]] | None:
 
 
 def _names(model: dict[str, Any]) -> list[str]:
+    """Those to ask for it by."""
     aliases = model.get("aliases")
     more = [a for a in aliases if isinstance(a, str)] if isinstance(aliases, list) else []
     return [model["id"], *more]
+
+
+def _aliases(model: dict[str, Any]) -> frozenset[str]:
+    """Those it may answer under: vLLM's `root` is what stands behind a served name."""
+    if not model:
+        return frozenset()
+    root = model.get("root")
+    return frozenset([*_names(model), *([root] if isinstance(root, str) and root else [])])
 
 
 def _typed(value: Any, kind: type[Any]) -> Any:

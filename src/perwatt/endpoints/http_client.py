@@ -61,7 +61,7 @@ class HttpClient:
         `target` is the path with its query. `Host` and `Content-Length` are added. Raises
         TransportError, what the receiver raises, and ValueError for a header that cannot be sent.
         """
-        sent = Sent(now_ns())
+        sent = receiver.sent = Sent(now_ns())
         request = self._head(method, target, headers, body) + (body or b"")
         while True:
             connection = self._kept()

@@ -24,6 +24,20 @@ class Heard(Enum):
     """All that is wanted has come. `send` returns; what follows is read and thrown away."""
 
 
+class Sent(msgspec.Struct):
+    """What is known of a request. None: it did not get so far."""
+
+    dispatched_ns: int
+    """Before a connection was looked for."""
+    sent_ns: int | None = None
+    """Just before its first byte was handed to the kernel."""
+    first_byte_ns: int | None = None
+    """When the read that brought the answer's first byte returned."""
+    status: int | None = None
+    headers: dict[str, str] = {}
+    connection: Literal["new", "reused"] | None = None
+
+
 class Flow(Protocol):
     """Lets a receiver that cannot keep up stop the reading, and with it the server."""
 
@@ -39,7 +53,8 @@ class Receiver:
     raises, and the connection is closed."""
 
     flow: Flow | None = None
-    """Set before `head`."""
+    sent: Sent | None = None
+    """Both are set before anything is sent; `sent` is filled in as the request goes on."""
 
     def head(self, status: int, headers: Mapping[str, str], t_ns: int) -> None:
         """Once, before any body. Names in lower case; repeated ones are joined by a comma."""
@@ -47,20 +62,6 @@ class Receiver:
     def body(self, data: bytes, t_ns: int) -> Heard:
         """A piece of the body, and when the read that brought it returned."""
         raise NotImplementedError
-
-
-class Sent(msgspec.Struct):
-    """What is known of a request. None: it did not get so far."""
-
-    dispatched_ns: int
-    """Before a connection was looked for."""
-    sent_ns: int | None = None
-    """Just before its first byte was handed to the kernel."""
-    first_byte_ns: int | None = None
-    """When the read that brought the answer's first byte returned."""
-    status: int | None = None
-    headers: dict[str, str] = {}
-    connection: Literal["new", "reused"] | None = None
 
 
 class TransportError(Exception):

@@ -16,7 +16,9 @@ from perwatt.core.protocols import EndpointConfig
 from perwatt.core.records import PairIdentity, Prompt, Reply, Served
 from perwatt.endpoints.engine_process import EngineProcess, check_port, python_module
 from perwatt.endpoints.failures import bounded
+from perwatt.endpoints.handshake import fetch_json
 from perwatt.endpoints.host_cpu import cpu_name, physical_cores
+from perwatt.endpoints.http_client import HttpClient
 from perwatt.endpoints.models import Weights, resolve
 from perwatt.endpoints.openai import OpenAIEndpoint
 
@@ -60,6 +62,9 @@ class LlamaCppEndpoint:
         if reply.status == "error" and reply.error_kind in {"connect", "reset", "truncated"}:
             return await self._blame(reply)
         return reply
+
+    async def count_tokens(self, text: str) -> int | None:
+        return await self._asked().count_tokens(text)
 
     async def close(self) -> None:
         """Stop the engine and wait for its end."""
@@ -123,26 +128,24 @@ class LlamaCppEndpoint:
         )
 
     async def _healthy(self, url: str, patience_s: float) -> None:
-        import aiohttp
-
         engine = self._engine
         assert engine is not None
+        client = HttpClient(url)
         try:
-            async with asyncio.timeout(max(1.0, patience_s)), aiohttp.ClientSession() as session:
+            async with asyncio.timeout(max(1.0, patience_s)):
                 while True:
                     if engine.exit_code is not None:
                         msg = f"The engine ended while it started ({engine.how_it_ended()})."
                         raise EngineError(msg, engine.last_words())
-                    try:
-                        async with session.get(f"{url}/health") as response:
-                            if response.status == 200:
-                                return
-                    except aiohttp.ClientError:
-                        pass  # not yet listening, or dying: the loop tells which
+                    # None: not yet listening or loaded, or dying: the next turn tells which.
+                    if await fetch_json(client, "GET", "/health", {}) is not None:
+                        return
                     await asyncio.sleep(0.05)
         except TimeoutError:
             msg = f"The engine at {url} was not healthy after {patience_s:.0f} s."
             raise EngineError(msg, engine.last_words()) from None
+        finally:
+            await client.close()
 
     async def _blame(self, reply: Reply) -> Reply:
         """A broken connection of a dead engine is the engine's failure."""

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from perwatt.core.clock import now_ns, seconds
+from perwatt.core.clock import now_ns
 from perwatt.core.errors import EngineError, SpecError
 from perwatt.core.protocols import EndpointConfig
 from perwatt.core.records import PairIdentity, Prompt, Reply, Served
 from perwatt.endpoints.address import Mode, parse_address
-from perwatt.endpoints.failures import bounded, server_message, transport_failure
-from perwatt.endpoints.fewshot import STOP, few_shot_text
-from perwatt.endpoints.handshake import Greeting, greet
-from perwatt.endpoints.quirks import PLAIN
-from perwatt.endpoints.sse import SSEParser
-from perwatt.endpoints.stream import StreamError, StreamReader
-
-if TYPE_CHECKING:
-    import aiohttp
+from perwatt.endpoints.failures import bounded, retry_after_s
+from perwatt.endpoints.fewshot import few_shot_text
+from perwatt.endpoints.handshake import Greeting, fetch_json, greet
+from perwatt.endpoints.http_client import HttpClient
+from perwatt.endpoints.http_exchange import Sent, TransportError
+from perwatt.endpoints.openai_answer import Answer, answer_cached
+from perwatt.endpoints.openai_names import another_model, shown_name
+from perwatt.endpoints.openai_request import (
+    key_headers,
+    read_key,
+    request_body,
+    request_id_header,
+)
+from perwatt.endpoints.quirks import PLAIN, by_host
+from perwatt.endpoints.stream import StreamError
 
 __all__ = ["OpenAIEndpoint"]
 
-READ_BUFFER = 4 * 1024 * 1024
-"""aiohttp pauses reading at its 64 KiB default and the server's speed becomes the client's."""
-CONNECT_S = 10.0
-KEEP_ALIVE_S = 3.0
-"""llama.cpp's server drops an idle connection after 5 s: never send on one about to be dropped."""
-STALE_S = 0.1
-"""A kept connection that breaks this soon was closed before the request: it is sent again, on
-another. Later than that the server had it, and it counts as a failure."""
-DRAIN_S = 1.0
-"""After the last event, so long for the server to end the response so that the connection lives."""
+HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream, */*"}
 
 
 class OpenAIEndpoint:
@@ -53,32 +46,29 @@ class OpenAIEndpoint:
         self.config = config
         self.address = parse_address(config.url)
         self.mode: Mode = mode or self.address.mode or "chat"
-        self.quirk = PLAIN
-        self._session: aiohttp.ClientSession | None = None
+        self.quirk = by_host(self.address.host) or PLAIN
+        self._aliases: frozenset[str] = frozenset()
+        self._client: HttpClient | None = None
+        chat = self.mode == "chat"
+        self._route = self.address.route("/chat/completions" if chat else "/completions")
 
     async def open(self) -> Served:
         """Check that the server answers and knows the model.
 
-        Raises EngineError (unreachable, refused, not such a server), UnknownNameError, SpecError.
+        Raises EngineError (unreachable, refused, not such a server), UnknownNameError, SpecError,
+        FileError (PERWATT_CA_FILE).
         """
-        import aiohttp
-
-        self._key()
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-                read_bufsize=READ_BUFFER,
-                trace_configs=[_mark_reuse()],
-            )
+        key = read_key(self.config.api_key_env)
+        if self._client is None:
+            self._client = HttpClient(self.address.root, self.config.timeouts.connect_s)
         try:
             greeting = await greet(
-                self._session, self.address, self.config.model, self._headers(), self._key()
+                self._client, self.address, self.config.model, self._headers(key), key
             )
         except BaseException:
             await self.close()
             raise
-        self.quirk = greeting.quirk
+        self.quirk, self._aliases = greeting.quirk, greeting.aliases
         return Served(
             identity=self._identity(greeting),
             url=self.address.root,
@@ -93,238 +83,109 @@ class OpenAIEndpoint:
             return few_shot_text(prompt)
         if self.quirk.template_path is None:
             return None
-        body = msgspec.json.encode({"messages": prompt.messages})
-        url = self.address.url(self.quirk.template_path)
-        try:
-            async with (
-                asyncio.timeout(self.config.timeouts.chunk_s),
-                self._opened().post(url, data=body, headers=self._headers()) as response,
-            ):
-                answer = msgspec.json.decode(await response.read())
-        except Exception as error:
-            if not (_is_transport(error) or isinstance(error, msgspec.DecodeError)):
-                raise
-            return None
-        text = answer.get("prompt") if isinstance(answer, dict) else None
+        answer = await self._post(self.quirk.template_path, {"messages": prompt.messages})
+        text = answer.get("prompt") if answer else None
         return text if isinstance(text, str) else None
+
+    async def count_tokens(self, text: str) -> int | None:
+        """Tokens of bare `text`; None where the server has no route that tells."""
+        if self.quirk.tokenize is None:
+            return None
+        body: dict[str, Any] = {"content": text, "add_special": False}
+        if self.quirk.tokenize == "vLLM":
+            body = {"model": self.config.model, "prompt": text, "add_special_tokens": False}
+        answer = await self._post("/tokenize", body)
+        tokens = answer.get("tokens") if answer else None
+        return len(tokens) if isinstance(tokens, list) else None
 
     async def ask(self, prompt: Prompt) -> Reply:
         """Stream one answer. Failures are Replies; only a missing key or a bug raises."""
-        key = self._key()
-        session = self._opened()
-        headers = self._headers() | self.quirk.headers
-        route = "/v1/chat/completions" if self.mode == "chat" else "/v1/completions"
-        url = self.address.url(route)
-        body = msgspec.json.encode(self._body(prompt))
-        reader = StreamReader(now_ns())
+        key = read_key(self.config.api_key_env)
+        client = self._opened()
+        headers = self._headers(key)
+        headers["X-Request-Id"] = request_id_header(prompt.request_id)
+        headers.update(self.quirk.headers)
+        config = self.config
+        body = request_body(prompt, config.model, self.mode, self.quirk, config.extra_body)
+        answer = Answer(now_ns())
+        failure: tuple[str, str] | None
         try:
-            while True:
-                try:
-                    return await self._stream(session, url, body, headers, reader, key)
-                except _StaleConnectionError:
-                    continue  # bounded: each of them is out of the pool now
+            sent = await client.send(
+                "POST", self._route, headers, msgspec.json.encode(body), answer, config.timeouts
+            )
+            failure = answer.end(now_ns())
         except StreamError as error:
-            return reader.failed(error.kind, bounded(str(error), key), now_ns(), 200)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            if not _is_transport(error):
-                raise
-            kind, sentence = transport_failure(error)
-            if kind == "timeout":
-                sentence = f"the server sent nothing for {self.config.timeouts.chunk_s:g} s"
-            return reader.failed(kind, bounded(sentence, key), now_ns())
+            assert answer.sent is not None
+            sent, failure = answer.sent, (error.kind, str(error))
+        except TransportError as error:
+            # Once the server has said that this was all, nothing that follows makes it less.
+            whole = answer.reader.complete
+            sent = error.sent
+            failure = answer.end(now_ns()) if whole else (error.kind, error.sentence)
+        return self._reply(answer, sent, failure, key)
 
     async def close(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
-    async def _stream(
-        self,
-        session: aiohttp.ClientSession,
-        url: str,
-        body: bytes,
-        headers: dict[str, str],
-        reader: StreamReader,
-        key: str | None,
+    def _reply(
+        self, answer: Answer, sent: Sent, failure: tuple[str, str] | None, key: str | None
     ) -> Reply:
-        loop = asyncio.get_running_loop()
-        patience = self.config.timeouts.chunk_s
-        parser = SSEParser()
-        async with asyncio.timeout(patience) as deadline:
-            async with self._post(session, url, body, headers, reader) as response:
-                try:
-                    if response.status != 200:
-                        message = server_message(await response.read())
-                        return reader.failed(
-                            f"http-{response.status}",
-                            bounded(message or str(response.reason), key),
-                            now_ns(),
-                            response.status,
-                        )
-                    if response.content_type == "application/json":
-                        body_text = server_message(await response.read())
-                        msg = f"the server did not stream its answer: {body_text}"
-                        raise StreamError("malformed", msg)
-                    while not reader.done:
-                        data = await response.content.readany()
-                        t_ns = now_ns()
-                        if not data:
-                            _take_end(parser, reader, t_ns)
-                            break
-                        content = [reader.take(event, t_ns) for event in parser.feed(data)]
-                        if any(content):  # a comment or a ping is no sign of progress
-                            deadline.reschedule(loop.time() + patience)
-                    if not reader.complete:
-                        msg = "the stream ended without a finish reason or [DONE]"
-                        raise StreamError("truncated", msg)
-                    await _drain(response)
-                except BaseException:
-                    # Closing the socket at once is what makes a server stop generating.
-                    response.close()
-                    raise
-        return msgspec.structs.replace(reader.ok(), http_status=200)
-
-    @asynccontextmanager
-    async def _post(
-        self,
-        session: aiohttp.ClientSession,
-        url: str,
-        body: bytes,
-        headers: dict[str, str],
-        reader: StreamReader,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        import aiohttp
-
-        connection = {"reused": False}
-        reader.dispatched_ns = now_ns()
-        try:
-            response = await session.post(
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,  # it would be asked twice, and carry the key elsewhere
-                trace_request_ctx=connection,
-            )
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if connection["reused"] and seconds(reader.dispatched_ns, now_ns()) < STALE_S:
-                raise _StaleConnectionError from None
-            raise
-        async with response:
-            yield response
-
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
-        sampling = prompt.sampling
-        stop = list(sampling.stop)
-        body: dict[str, Any] = {"model": self.config.model}
-        if self.mode == "chat":
-            body["messages"] = prompt.messages
-        else:
-            body["prompt"] = few_shot_text(prompt)
-            stop += [s for s in STOP if s not in stop]
-        body |= {
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "temperature": sampling.temperature,
-            "max_tokens": sampling.max_tokens,
-            "seed": sampling.seed,
+        reader = answer.reader
+        reader.dispatched_ns = sent.dispatched_ns
+        served = reader.served_model
+        if (
+            failure is None
+            and self.quirk.names_model
+            and another_model(self.config.model, served, self._aliases)
+        ):
+            failure = "wrong-model", f"the server answered with the model {served}"
+        known: dict[str, Any] = {
+            "http_status": sent.status,
+            "sent_ns": sent.sent_ns,
+            "first_byte_ns": sent.first_byte_ns,
+            "connection": sent.connection,
+            "answer_cached": answer_cached(sent.headers),
         }
-        optional = {
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k,
-            "min_p": sampling.min_p,
-            "stop": stop or None,
-        }
-        body |= {name: value for name, value in optional.items() if value is not None}
-        return body | self.quirk.extra_body
+        if failure is None:
+            return reader.ok(**known)
+        kind, sentence = failure
+        if sent.status is not None and sent.status >= 400:
+            known["retry_after_s"] = retry_after_s(sent.headers)
+        return reader.failed(kind, bounded(sentence, key), now_ns(), **known)
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, */*"}
-        key = self._key()
-        return headers | {"Authorization": f"Bearer {key}"} if key else headers
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        headers = self._headers(read_key(self.config.api_key_env))
+        return await fetch_json(
+            self._opened(),
+            "POST",
+            self.address.target(path),
+            headers,
+            msgspec.json.encode(body),
+            self.config.timeouts,
+        )
 
-    def _key(self) -> str | None:
-        name = self.config.api_key_env
-        if name is None:
-            return None
-        key = os.environ.get(name, "").strip()
-        if not key:
-            msg = f"The environment variable {name}, named by --api-key-env, is not set."
-            raise SpecError(msg, f"Set it to the server's key: export {name}=…")
-        return key
+    def _headers(self, key: str | None) -> dict[str, str]:
+        return HEADERS | key_headers(key, self.quirk.auth_header)
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _opened(self) -> HttpClient:
+        if self._client is None:
             msg = f"The endpoint {self.config.pair_id} is not open."
             raise EngineError(msg, "Call open() first.")
-        return self._session
+        return self._client
 
     def _identity(self, greeting: Greeting) -> PairIdentity:
+        sent = {**self.quirk.extra_body, **self.config.extra_body}
         return PairIdentity(
             pair_id=self.config.pair_id,
-            label=f"{_shown(self.config.model)} on {greeting.quirk.engine}",
+            label=f"{shown_name(self.config.model)} on {greeting.quirk.engine}",
             model=self.config.model,
             engine=greeting.quirk.engine,
             engine_version=greeting.engine_version,
             precision=greeting.precision,
             parameters=greeting.parameters,
             model_bytes=greeting.model_bytes,
-            settings={"parallel": self.config.parallel, "mode": self.mode} | self.quirk.extra_body,
+            settings={"parallel": self.config.parallel, "mode": self.mode} | sent,
         )
-
-
-class _StaleConnectionError(Exception):
-    """The server had closed a kept connection before the request was sent on it."""
-
-
-def _mark_reuse() -> aiohttp.TraceConfig:
-    import aiohttp
-
-    async def reused(_: Any, context: Any, __: Any) -> None:
-        if context.trace_request_ctx is not None:
-            context.trace_request_ctx["reused"] = True
-
-    traces = aiohttp.TraceConfig()
-    traces.on_connection_reuseconn.append(reused)
-    return traces
-
-
-def _take_end(parser: SSEParser, reader: StreamReader, t_ns: int) -> None:
-    """An event cut by the end of the stream is a truncated stream, not a malformed event."""
-    for event in parser.end():
-        try:
-            reader.take(event, t_ns)
-        except StreamError as error:
-            if error.kind != "malformed":
-                raise
-            msg = "the stream ended in the middle of an event"
-            raise StreamError("truncated", msg) from None
-
-
-async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read to the end so that the connection is used again; a server that dawdles loses it."""
-    try:
-        async with asyncio.timeout(DRAIN_S):
-            while await response.content.readany():
-                pass
-    except (TimeoutError, OSError):
-        response.close()
-    except Exception as error:
-        if not _is_transport(error):
-            raise
-        response.close()
-
-
-def _is_transport(error: Exception) -> bool:
-    import aiohttp
-
-    return isinstance(error, (aiohttp.ClientError, TimeoutError, OSError))
-
-
-def _shown(model: str) -> str:
-    """llama.cpp's server calls its model by the whole path of its file: the name is enough."""
-    if model.endswith(".gguf"):
-        return model.replace("\\", "/").rpartition("/")[2].removesuffix(".gguf")
-    return model

@@ -1,69 +1,79 @@
-"""Where servers that speak the OpenAI protocol differ. One row each; a new server is a new row."""
+"""What a server needs or offers beyond the common protocol, and how it is told from others."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["PLAIN", "QUIRKS", "Quirk", "recognise"]
+__all__ = ["PLAIN", "Quirk", "by_host", "recognise"]
+
+Tokenize = Literal["llama.cpp", "vLLM"]
 
 
 class Quirk(msgspec.Struct, frozen=True, kw_only=True):
-    """How one engine is known, and what it needs or offers beyond the common protocol."""
+    """One engine. How it is known: any of the first five."""
 
     engine: str
+    hosts: tuple[str, ...] = ()
+    """Ends of its host name."""
     server_header: str | None = None
     """Start of its `Server` response header."""
-    owned_by: str | None = None
+    response_header: str | None = None
+    """A header that it alone sends."""
+    owned_by: tuple[str, ...] = ()
     """What it writes as owner in `/v1/models`."""
+    probe: tuple[str, str] | None = None
+    """A path, and a field of the JSON object there: asked where nothing else tells."""
+    auth_header: str = "Authorization"
+    """Where the key goes: there after `Bearer`, in any other header bare."""
+    max_tokens_field: str = "max_tokens"
+    """In chat; completions have one name everywhere."""
+    leaves_out: frozenset[str] = frozenset()
+    """Sampling fields that it refuses."""
     extra_body: dict[str, Any] = {}
     """Sent with every request, besides what was asked for."""
     headers: dict[str, str] = {}
     """Sent with every answer asked for."""
-    version_path: str | None = None
-    version_field: str | None = None
+    version: tuple[str, str] | None = None
+    """A path, and the field of its JSON object that holds the engine's version."""
     template_path: str | None = None
     """Route that applies the chat template without answering."""
+    tokenize: Tokenize | None = None
+    """Whose shape its `/tokenize` has."""
+    names_model: bool = True
+    """A reply names the model that was asked for, so that another name is another model."""
+    source: str = ""
+    """Where it is documented."""
+    tried: str = "against recorded shapes"
+    """How this row was tried."""
 
 
 PLAIN = Quirk(engine="openai-compatible")
 """A server that cannot be told from others."""
 
-QUIRKS = (
-    Quirk(
-        engine="llama.cpp",
-        server_header="llama.cpp",
-        owned_by="llamacpp",
-        # A prompt read from the cache costs no joules: repeats would look cheaper than they are.
-        extra_body={"cache_prompt": False},
-        # It drops the connection right after a stream without saying so: the next request on it
-        # would be lost.
-        headers={"Connection": "close"},
-        version_path="/props",
-        version_field="build_info",
-        template_path="/apply-template",
-    ),
-    Quirk(
-        engine="vLLM",
-        owned_by="vllm",
-        version_path="/version",
-        version_field="version",
-    ),
-    Quirk(engine="SGLang", owned_by="sglang"),
-    Quirk(
-        engine="Ollama",
-        owned_by="library",
-        version_path="/api/version",
-        version_field="version",
-    ),
-)
 
+def by_host(host: str) -> Quirk | None:
+    """The row of a known public host: known before anything is sent, so that the key is right."""
+    from perwatt.endpoints.quirks_table import QUIRKS
 
-def recognise(server_header: str | None, owners: set[str]) -> Quirk:
-    """The row of the server that sent this `Server` header and these `owned_by` values."""
     for quirk in QUIRKS:
-        by_header = quirk.server_header and (server_header or "").startswith(quirk.server_header)
-        if by_header or quirk.owned_by in owners:
+        if any(host == end or host.endswith(f".{end}") for end in quirk.hosts):
             return quirk
-    return PLAIN
+    return None
+
+
+def recognise(headers: Mapping[str, str], owners: set[str]) -> Quirk | None:
+    """The row of the server that sent these headers and these `owned_by` values."""
+    from perwatt.endpoints.quirks_table import QUIRKS
+
+    server = headers.get("server", "")
+    for quirk in QUIRKS:
+        if (
+            (quirk.server_header and server.startswith(quirk.server_header))
+            or quirk.response_header in headers
+            or not owners.isdisjoint(quirk.owned_by)
+        ):
+            return quirk
+    return None

@@ -22,6 +22,16 @@ class SSEParser:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Data of the events that end in `chunk`, lines of one event joined by a line feed."""
+        if (  # nearly always: one whole event of one line
+            self._started
+            and not self._tail
+            and not self._data
+            and chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk.endswith(b"\n\n")
+            and b"\r" not in chunk
+        ):
+            return [chunk[6:-2]]
         buffer = self._tail + chunk
         if not self._started:
             if len(buffer) < len(_BOM) and _BOM.startswith(buffer):

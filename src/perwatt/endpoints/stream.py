@@ -1,8 +1,8 @@
 """Events of a completion stream → text, token counts and the raw marks of a Reply.
 
 Covers chat chunks (`delta`) and completion chunks (`text`); usage in the last chunk, in the finish
-chunk, beside `choices: []` or null, or nowhere; reasoning under either of its two names; and
-llama.cpp's `timings`.
+chunk, beside `choices: []` or null, in every chunk, or nowhere; reasoning under either of its two
+names; tool calls in pieces; log-probabilities; and the servers' own timings.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from typing import Any, Literal
 import msgspec
 
 from perwatt.core.records import Reply
+from perwatt.endpoints.failures import classify
+from perwatt.endpoints.stream_chunks import Choice, Chunk, Delta, Logprobs, Usage, decode_chunk
+from perwatt.endpoints.stream_timings import raw_timings, server_times, usage_timings
+from perwatt.endpoints.stream_tools import ToolCalls
 
 __all__ = ["StreamError", "StreamReader"]
 
@@ -24,44 +28,6 @@ class StreamError(Exception):
         super().__init__(message)
 
 
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    model: str | None = None
-    timings: dict[str, Any] | None = None
-    error: Any = None
-
-
-_DECODER = msgspec.json.Decoder(_Chunk)
-
-
 class StreamReader:
     """Takes events in order, each with the monotonic ns at which its bytes were read."""
 
@@ -72,10 +38,12 @@ class StreamReader:
         self.finish_reason: str | None = None
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._offsets: list[int] = []
+        self._marks: list[int] = []
+        self._logprobs: list[float] = []
+        self._tools: ToolCalls | None = None
         self._first_answer_ns: int | None = None
         self._finished_ns: int | None = None
-        self._usage: _Usage | None = None
+        self._usage: Usage | None = None
         self._model: str | None = None
         self._timings: dict[str, float] = {}
 
@@ -84,103 +52,141 @@ class StreamReader:
         """The server said that this was all."""
         return self.done or self.finish_reason is not None
 
+    @property
+    def empty(self) -> bool:
+        """Nothing was said, and the server counts no token: see `failures.KINDS`."""
+        counted = self._usage.completion_tokens if self._usage else None
+        return not self._marks and not counted
+
+    @property
+    def served_model(self) -> str | None:
+        return self._model
+
     def take(self, data: bytes, t_ns: int) -> bool:
         """Use one event; true if it brought content. Raises StreamError."""
-        if data.strip() == b"[DONE]":
+        if data == b"[DONE]" or (len(data) < 16 and data.strip() == b"[DONE]"):
             self.done = True
             self._finished_ns = self._finished_ns or t_ns
             return False
         try:
-            chunk = _DECODER.decode(data)
+            chunk = decode_chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            shown = data[:80].decode("utf-8", errors="replace")
-            msg = f"the server sent an event that cannot be read ({error}): {shown}"
-            raise StreamError("malformed", msg) from None
+            raise _unreadable(data, error) from None
         if chunk.error is not None:
             raise _server_error(chunk.error)
         if chunk.model:
             self._model = chunk.model
-        if chunk.usage is not None:
-            self._usage = chunk.usage
-        if chunk.timings:
-            self._timings = {
-                k: float(v)
-                for k, v in chunk.timings.items()
-                if isinstance(v, (int, float)) and not isinstance(v, bool)
-            }
         brought = False
         for choice in chunk.choices or ():
-            brought |= self._choice(choice, t_ns)
+            if not choice.index:  # one answer is asked for; others are another's
+                brought |= self._choice(choice, t_ns)
+        self._figures(chunk)
         return brought
 
-    def ok(self) -> Reply:
-        """The reply of a stream that came to its end."""
-        end_ns = self._finished_ns or self.dispatched_ns
-        return self._reply(status="ok", last_chunk_ns=self._last_ns() or end_ns)
+    def ok(self, **known: Any) -> Reply:
+        """The reply of a stream that came to its end; `known`: further fields of it."""
+        last_ns = self._marks[-1] if self._marks else None
+        end_ns = last_ns or self._finished_ns or self.dispatched_ns
+        return self._reply(status="ok", last_chunk_ns=end_ns, **known)
 
-    def failed(self, kind: str, message: str, t_ns: int, http_status: int | None = None) -> Reply:
+    def failed(self, kind: str, message: str, t_ns: int, **known: Any) -> Reply:
         """The reply of a request that failed at `t_ns`, with whatever had come by then."""
         return self._reply(
-            status="error",
-            last_chunk_ns=t_ns,
-            error_kind=kind,
-            error=message,
-            http_status=http_status,
+            status="error", last_chunk_ns=t_ns, error_kind=kind, error=message, **known
         )
 
-    def _choice(self, choice: _Choice, t_ns: int) -> bool:
+    def _choice(self, choice: Choice, t_ns: int) -> bool:
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
             self._finished_ns = t_ns
-        answer = choice.text or ""
-        thought = ""
-        if choice.delta is not None:
-            answer = choice.delta.content or answer
-            thought = choice.delta.reasoning_content or choice.delta.reasoning or ""
+        if choice.logprobs is not None:
+            self._logprobs.extend(_picked(choice.logprobs))
+        answer, thought, called = choice.text, None, False
+        delta = choice.delta
+        if delta is not None:
+            answer = delta.content or delta.refusal or answer
+            thought = delta.reasoning_content or delta.reasoning
+            called = self._called(delta)
         if thought:
             self._reasoning.append(thought)
         if answer:
             self._text.append(answer)
-            if self._first_answer_ns is None:
-                self._first_answer_ns = t_ns
-        if answer or thought:
-            self._offsets.append(t_ns - self.dispatched_ns)
-        return bool(answer or thought)
+        elif not called:
+            if thought:
+                self._marks.append(t_ns)
+            return bool(thought)
+        if self._first_answer_ns is None:
+            self._first_answer_ns = t_ns
+        self._marks.append(t_ns)
+        return True
 
-    def _last_ns(self) -> int | None:
-        return self.dispatched_ns + self._offsets[-1] if self._offsets else None
+    def _called(self, delta: Delta) -> bool:
+        if not delta.tool_calls and delta.function_call is None:
+            return False
+        if self._tools is None:
+            self._tools = ToolCalls()
+        return self._tools.take(delta)
+
+    def _figures(self, chunk: Chunk) -> None:
+        usage = chunk.usage
+        if usage is None and chunk.x_groq is not None:
+            usage = chunk.x_groq.usage
+        if usage is not None:
+            self._usage = usage
+            self._timings.update(usage_timings(usage))
+        self._timings.update(raw_timings(chunk))
 
     def _reply(self, **known: Any) -> Reply:
-        usage = self._usage
-        prompt_details = usage.prompt_tokens_details if usage else None
-        details = usage.completion_tokens_details if usage else None
-        tokens = usage.completion_tokens if usage else None
-        by_server = tokens is not None
-        if not by_server and (self._offsets or self.complete):
-            tokens = len(self._offsets)
-        counted: Literal["chunks"] | None = None if tokens is None else "chunks"
+        usage = self._usage or Usage()
+        prompt_details, details = usage.prompt_tokens_details, usage.completion_tokens_details
+        tokens = usage.completion_tokens
+        tokens_by: Literal["server", "chunks"] | None = None if tokens is None else "server"
+        if tokens is None and (self._marks or self.complete):
+            tokens, tokens_by = len(self._marks), "chunks"
+        cached = prompt_details.cached_tokens if prompt_details else None
+        start_ns = self.dispatched_ns
         return Reply(
-            dispatched_ns=self.dispatched_ns,
-            first_chunk_ns=self.dispatched_ns + self._offsets[0] if self._offsets else None,
+            dispatched_ns=start_ns,
+            first_chunk_ns=self._marks[0] if self._marks else None,
             first_answer_ns=self._first_answer_ns,
-            chunk_offsets_ns=tuple(self._offsets),
+            chunk_offsets_ns=tuple([mark - start_ns for mark in self._marks]),
             text="".join(self._text),
             reasoning="".join(self._reasoning) if self._reasoning else None,
+            tool_calls=self._tools.as_json() if self._tools else None,
+            logprobs=tuple(self._logprobs),
             finish_reason=self.finish_reason,
-            prompt_tokens=usage.prompt_tokens if usage else None,
+            prompt_tokens=usage.prompt_tokens,
             completion_tokens=tokens,
-            reasoning_tokens=details.reasoning_tokens if details else None,
-            cached_tokens=prompt_details.cached_tokens if prompt_details else None,
-            tokens_by="server" if by_server else counted,
+            reasoning_tokens=details.reasoning_tokens if details else usage.reasoning_tokens,
+            cached_tokens=usage.prompt_cache_hit_tokens if cached is None else cached,
+            tokens_by=tokens_by,
             served_model=self._model,
             server_timings=self._timings,
+            server=server_times(self._timings) if self._timings else None,
             **known,
         )
 
 
+def _picked(logprobs: Logprobs) -> list[float]:
+    told = logprobs.token_logprobs or [token.logprob for token in logprobs.content or ()]
+    return [value for value in told if value is not None]
+
+
+def _unreadable(data: bytes, error: Exception) -> StreamError:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as bad:
+        msg = f"the server sent an event that is no UTF-8 at its byte {bad.start}"
+        return StreamError("bad-utf8", msg)
+    shown = data[:80].decode("utf-8", errors="replace")
+    msg = f"the server sent an event that cannot be read ({error}): {shown}"
+    return StreamError("malformed", msg)
+
+
 def _server_error(error: Any) -> StreamError:
-    """An `error` object in the middle of a stream, as vLLM and llama.cpp send it."""
+    """An `error` object in the middle of a stream, as vLLM, llama.cpp and OpenRouter send it."""
     code = error.get("code") if isinstance(error, dict) else None
     message = error.get("message") if isinstance(error, dict) else None
-    kind = f"http-{code}" if isinstance(code, int) and 400 <= code <= 599 else "server"
-    return StreamError(kind, str(message or error))
+    status = code if isinstance(code, int) and 400 <= code <= 599 else None
+    kind = f"http-{status}" if status else "server"
+    return StreamError(classify(status, str(error)) or kind, str(message or error))
