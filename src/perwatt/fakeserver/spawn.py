@@ -69,6 +69,10 @@ class Spawned:
     def pids(self) -> list[int]:
         return [child.pid for child in self._children]
 
+    @property
+    def alive(self) -> bool:
+        return all(child.poll() is None for child in self._children)
+
     def cpu_s(self) -> float:
         """CPU seconds of all workers so far (Linux)."""
         # man 3 clock_getcpuclockid: the CPU-time clock of another process.
