@@ -81,4 +81,20 @@ def _item(path: Path, number: int, line: bytes) -> Item:
     if not item.id or not item.messages or item.max_tokens < 1:
         msg = f"Line {number} of {path} needs an id, at least one message and max_tokens of 1 up."
         raise FileError(msg, mend)
+    if trouble := _unaskable(item):
+        msg = f"Line {number} of {path} {trouble}."
+        raise FileError(msg, mend)
     return item
+
+
+def _unaskable(item: Item) -> str | None:
+    """What is wrong with a conversation, or with a length, that cannot be had."""
+    if item.prompt_tokens is not None and item.prompt_tokens < 1:
+        return f"has prompt_tokens {item.prompt_tokens}, and 1 is the least"
+    if item.prompt_tokens and all(message.role != "user" for message in item.messages):
+        return "has prompt_tokens, but no user message to cut or lengthen"
+    if item.turns and item.messages[-1].role != "user":
+        return "has turns, so the last of its messages must be the user's"
+    if not all(turn.strip() for turn in item.turns):
+        return "has an empty turn"
+    return None

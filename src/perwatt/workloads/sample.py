@@ -20,12 +20,23 @@ def sample(workload: Workload, limit: int | None, seed: int = 0) -> Workload:
     Deterministic, and nested: for one seed a larger limit keeps the items of a smaller one. No
     limit, or one that is not below the number of items, gives the workload itself. Raises SpecError
     for a limit below 1.
+
+    A workload with arrivals keeps its first `limit` items instead: thinned out, a trace would be
+    another load, and share other prefixes.
     """
     if limit is not None and limit < 1:
         msg = f"The limit {limit} leaves no item to ask."
         raise SpecError(msg, "Give --limit a number of at least 1.")
     if limit is None or limit >= len(workload.items):
         return workload
+    if workload.arrivals_s:
+        first = workload.items[:limit]
+        return msgspec.structs.replace(
+            workload,
+            items=first,
+            sha256=workload_sha256(first),
+            arrivals_s=workload.arrivals_s[:limit],
+        )
     cells: dict[tuple[str, int | None], list[Item]] = defaultdict(list)
     for item in workload.items:
         cells[item.kind, item.level].append(item)
