@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from perwatt.core.errors import InterruptedRunError, SpecError
+from perwatt.core.load import parse_load
 from perwatt.core.records import Item, Message, Prompt, Reply, Request, Sampling
 from perwatt.core.spec import RunSpec
 from perwatt.runner.events import Event, Progress
 from perwatt.runner.fill import Filler, is_filled, measured_s
-from perwatt.runner.plan import Job, Plan, Segment
+from perwatt.runner.plan import Job, Plan, Segment, Stretch
+from perwatt.runner.plan_left import Past, what_is_left
 from perwatt.runner.queries import one_row_each
 from perwatt.runner.start import resume, start
 from perwatt.runner.summary import summarise_run
@@ -73,8 +75,10 @@ def test_an_item_half_filled_goes_on_after_a_resume() -> None:
     done = [asked(Job(f"p/q/{n}", ITEM, n), 2.0) for n in range(2)]
     so_far = measured_s([*done, asked(Job("p/q/2", ITEM, 2), 1.0, status="cancelled")])
     assert so_far == {("p", "q"): (4.0, 2)}
-    plan = Plan((Segment("p", "m", 0, (Job("p/q/0", ITEM, 0),)),))
-    left = plan.without({"p/q/0", "p/q/1"}, {("p", "q"): 2})
+    (load,) = parse_load("closed:1").stages
+    one = Stretch(pair_id="p", load=load, jobs=(Job("p/q/0", ITEM, 0),))
+    plan = Plan((Segment("p", "m", (one,)),))
+    left, _ = what_is_left(plan, Past({"p/q/0", "p/q/1"}, again={("p", "q"): 2}))
     assert [job.request_id for segment in left.segments for job in segment.jobs] == ["p/q/2"]
 
 

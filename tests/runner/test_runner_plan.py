@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from perwatt.core.records import Item, Message, Workload
 from perwatt.core.spec import RunSpec
 from perwatt.runner.plan import make_plan, pair_ids, prompt_for
+from perwatt.runner.plan_left import Past, what_is_left
 
 
 def items(count: int) -> tuple[Item, ...]:
@@ -60,10 +61,11 @@ def test_same_seed_same_plan_other_seed_other_order() -> None:
 def test_what_is_done_is_not_asked_again() -> None:
     plan = make_plan(spec(), items(3))
     done = {job.request_id for job in plan.segments[0].jobs} | {"b/i1/0"}
-    left = plan.without(done)
+    left, _ = what_is_left(plan, Past(done))
     assert [j.request_id for s in left.segments for j in s.jobs if j.item.id == "i1"] == []
     assert left.total == 2
-    assert plan.without({j.request_id for s in plan.segments for j in s.jobs}).segments == ()
+    everything = Past({j.request_id for s in plan.segments for j in s.jobs})
+    assert what_is_left(plan, everything)[0].segments == ()
 
 
 @pytest.mark.parametrize(

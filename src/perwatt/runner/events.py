@@ -33,7 +33,7 @@ class Progress(msgspec.Struct, frozen=True):
     pair_id: str
     done: int
     total: int
-    """Requests of the whole run, all pairs."""
+    """Items of the whole sitting, all pairs; an estimate where a time limit decides."""
     failed: int
     power_w: float | None
     """Over the last second, over the run's boundary."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from perwatt.core.clock import seconds
 from perwatt.core.records import SET_ASIDE, Prompt, Request
@@ -52,7 +52,7 @@ class Filler:
         self._so_far[key] = (measured + length_s, times + 1)
 
     def feed(
-        self, pair_id: str, jobs: Sequence[tuple[Job, Prompt]]
+        self, pair_id: str, jobs: Iterable[tuple[Job, Prompt]]
     ) -> Iterator[tuple[Job, Prompt]]:
         """The jobs and their repeats, in order; the next is decided when it is asked for."""
         for planned in jobs:

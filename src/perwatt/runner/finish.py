@@ -7,14 +7,16 @@ from typing import Any
 
 import msgspec
 
-from perwatt.core.records import SET_ASIDE, Domain, PairIdentity, Score, Workload
+from perwatt.core.records import SET_ASIDE, Domain, Item, PairIdentity, Score, Workload
 from perwatt.core.summary import EnergyLedger
+from perwatt.runner.conversation import settled
 from perwatt.runner.events import Listener, Stage
 from perwatt.runner.rows import EnergyShare, columns, power_rows, request_row, score_row
 from perwatt.runner.score import score_all
 from perwatt.runner.shares import share_out
 from perwatt.runner.traps import flagged, traps_of, verdicts_from
 from perwatt.runner.verdicts import Evidence, by_gravity, find_verdicts
+from perwatt.runner.worker_overlap import in_flight_of_all
 from perwatt.store.journal import Journal, JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
 from perwatt.store.tables import write_tables
@@ -31,7 +33,7 @@ def finish(
 ) -> None:
     """Score what is not scored yet, share out the joules, write the tables, close run.json."""
     items = {item.id: item for item in workload.items}
-    journal = read_journal(run_dir.journal)
+    journal = _settled(read_journal(run_dir.journal), items)
     scores = {score.request_id: score for score in journal.scores}
 
     def keep(score: Score) -> None:
@@ -71,6 +73,12 @@ def finish(
     run["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
     run["status"] = "complete"
     run_dir.write_run(run)
+
+
+def _settled(journal: Journal, items: dict[str, Item]) -> Journal:
+    """Turns of conversations that were cut set aside; in flight counted over all workers."""
+    requests = in_flight_of_all(settled(journal.requests, items))
+    return msgspec.structs.replace(journal, requests=requests)
 
 
 def _energy(

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from perwatt.core.protocols import Scorer
-from perwatt.core.records import SET_ASIDE, Item, Judgement, Request, Score
+from perwatt.core.records import Item, Judgement, Request, Score
 from perwatt.core.registry import registry
+from perwatt.runner.conversation import is_final
 
 __all__ = ["check_scorers", "score_all"]
 
@@ -23,10 +24,8 @@ def score_all(
     scored: set[str],
     keep: Callable[[Score], None],
 ) -> None:
-    """Score each request that is not in `scored`. A failed request scores 0 and says why."""
-    waiting = [
-        r for r in requests if r.reply.status not in SET_ASIDE and r.request_id not in scored
-    ]
+    """Score each item's final request, unless it is in `scored`. A failed one scores 0, and why."""
+    waiting = [r for r in requests if is_final(r, items[r.item_id]) and r.request_id not in scored]
     scorers = check_scorers(items[r.item_id] for r in waiting)
     for request in waiting:
         item = items[request.item_id]

@@ -30,8 +30,11 @@ from perwatt.runner.events import EnergyFound, Listener, Stage
 from perwatt.runner.fill import is_filled, measured_s
 from perwatt.runner.finish import finish
 from perwatt.runner.plan import Plan, make_plan, pair_ids
+from perwatt.runner.plan_check import check_load, traces_for
+from perwatt.runner.plan_left import Outcomes, Past, what_is_left
 from perwatt.runner.score import check_scorers
 from perwatt.runner.session import MeasuredSoFar, Session
+from perwatt.runner.session_endpoint import named
 from perwatt.runner.traps import hosting
 from perwatt.sensors.pick import Picked
 from perwatt.store.journal import JournalWriter, read_journal
@@ -54,9 +57,10 @@ def start(spec: RunSpec, listen: Listener) -> Path:
     items = sample(workload, spec.limit, spec.seed).items
     check_scorers(items)
     _check_here(spec)
-    plan = make_plan(spec, items)
+    check_load(spec, items)
+    plan = make_plan(spec, items, traces_for(spec, workload, items))
     started = datetime.now(UTC)
-    picked, line = find_energy(spec)
+    picked, line = _energy_of(spec)
     directory = spec.out or _free_name(spec, started)
     try:
         run_dir = RunDir.create(directory)
@@ -115,9 +119,17 @@ def resume(directory: Path, listen: Listener) -> None:
             for key, (seconds_in_flight, times) in so_far.items()
             if not is_filled(seconds_in_flight, times, tick_s=0.0)
         }
-        plan = make_plan(spec, items).without(journal.done, again)
+        past = Past(
+            done=journal.done,
+            requests=journal.requests,
+            phases=tuple(phase for phase in journal.phases if phase.kind == "load"),
+            again=again,
+            sweep=spec.parsed_load.sweep,
+        )
+        whole = make_plan(spec, items, traces_for(spec, workload, items))
+        plan, outcomes = what_is_left(whole, past)
         number = max((s.session for s in journal.sessions), default=0) + 1
-        _sit(spec, workload, plan, run_dir, number, find_energy(spec), listen, so_far)
+        _sit(spec, workload, plan, run_dir, number, _energy_of(spec), listen, so_far, outcomes)
     finally:
         run_dir.close()
 
@@ -125,13 +137,20 @@ def resume(directory: Path, listen: Listener) -> None:
 def _check_here(spec: RunSpec) -> None:
     """All that can be known to be wrong before a directory is made or an engine started."""
     registry("attribution").get(spec.attribution)
-    if "://" in spec.endpoint:
-        return
-    registry("endpoint").get(spec.endpoint)
-    if spec.endpoint == "llamacpp":
+    name, _ = named(spec.endpoint)
+    registry("endpoint").get(name)
+    if name == "llamacpp":
         check_port(spec.port)
         for model in spec.model:
             check_model(model, spec.accept_terms)
+
+
+def _energy_of(spec: RunSpec) -> tuple[Picked | None, str]:
+    """Its sensors: those of the machine of the address, whichever endpoint asks there."""
+    _, address = named(spec.endpoint)
+    if address is None or "://" not in address:
+        return find_energy(spec)
+    return find_energy(spec.model_copy(update={"endpoint": address}))
 
 
 def _sit(
@@ -143,6 +162,7 @@ def _sit(
     energy: tuple[Picked | None, str],
     listen: Listener,
     so_far: MeasuredSoFar | None = None,
+    outcomes: Outcomes | None = None,
 ) -> None:
     """One session and what follows it. Says in run.json how it ended, whichever way it did."""
     picked, line = energy
@@ -170,7 +190,17 @@ def _sit(
         listen(EnergyFound(line))
         with JournalWriter(run_dir.journal) as journal:
             session = Session(
-                spec, workload, plan, run_dir, journal, number, picked, opened, listen, so_far
+                spec,
+                workload,
+                plan,
+                run_dir,
+                journal,
+                number,
+                picked,
+                opened,
+                listen,
+                so_far,
+                outcomes,
             )
             if plan.segments:
                 session.run()

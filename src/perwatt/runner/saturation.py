@@ -1,0 +1,142 @@
+"""Has a stage shown that the server gives no more? Pure.
+
+With N in flight: more places brought less than 5% more answers a second, and each answer took
+longer in proportion. With R a second: answers come slower than questions, or are refused, or the
+wait for the first token grows through the stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+import msgspec
+
+from perwatt.core.clock import seconds
+from perwatt.core.load import Stage
+from perwatt.core.records import SET_ASIDE, Request
+
+__all__ = ["Outcome", "outcome_of", "saturated"]
+
+LEAST_GAIN = 0.05
+KEEPS_UP = 0.95
+LATER = 1.2
+GROWS = 2.0
+"""The last third's median wait over the first third's: a queue that grows, beyond any noise."""
+SHORTEST_WAIT_S = 0.02
+"""Waits below this may double for any reason."""
+FEW = 20
+"""Fewer requests than this tell nothing of a rate."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stage came to. None: it cannot be told."""
+
+    load: Stage
+    answered: int
+    asked: int
+    answered_per_s: float | None
+    latency_s: float | None
+    """Median from when a request was due to its end."""
+    kept_up: float | None
+    """Rate of ends over rate of arrivals, both over their middle four fifths."""
+    slowing: float | None
+    """Median latency from schedule: last third over first third."""
+    wait_growth: float | None
+    """Median wait for the first chunk, from when it was due: last third over first third."""
+
+
+def outcome_of(load: Stage, requests: Sequence[Request]) -> Outcome:
+    """Of all requests of one stage, whatever their order."""
+    counted = [r for r in requests if r.reply.status not in SET_ASIDE]
+    ok = [r for r in counted if r.reply.status == "ok"]
+    span_s = (
+        seconds(min(r.scheduled_ns for r in counted), max(r.reply.last_chunk_ns for r in counted))
+        if counted
+        else 0.0
+    )
+    return Outcome(
+        load=load,
+        answered=len(ok),
+        asked=len(counted),
+        answered_per_s=len(ok) / span_s if span_s > 0 else None,
+        latency_s=median(_latency_s(r) for r in ok) if ok else None,
+        kept_up=_kept_up(counted),
+        slowing=_growth(ok, _latency_s, 0.0),
+        wait_growth=_growth(ok, _wait_s, SHORTEST_WAIT_S),
+    )
+
+
+def saturated(outcomes: Sequence[Outcome]) -> str | None:
+    """Why the last of these stages is enough, in one sentence; None: go on."""
+    if not outcomes:
+        return None
+    last = outcomes[-1]
+    if last.asked >= FEW and last.answered < KEEPS_UP * last.asked:
+        return f"{last.load.text}: only {last.answered} of {last.asked} requests were answered."
+    if last.load.kind == "closed":
+        return _no_gain(outcomes[-2], last) if len(outcomes) > 1 else None
+    behind = last.kept_up is not None and last.kept_up < KEEPS_UP
+    # One long answer at the end also makes ends come slower; a queue makes all of them later.
+    if behind and last.slowing is not None and last.slowing > LATER:
+        return (
+            f"{last.load.text}: answers came at {last.kept_up or 0.0:.0%} of the rate of questions."
+        )
+    if last.wait_growth is not None and last.wait_growth > GROWS:
+        return (
+            f"{last.load.text}: the wait for the first token grew"
+            f" {last.wait_growth:.1f} times through the stage."
+        )
+    return None
+
+
+def _no_gain(before: Outcome, last: Outcome) -> str | None:
+    if not before.answered_per_s or not last.answered_per_s:
+        return None
+    if not before.latency_s or not last.latency_s:
+        return None
+    places = (last.load.in_flight or 1) / (before.load.in_flight or 1)
+    gain = last.answered_per_s / before.answered_per_s - 1
+    slower = last.latency_s / before.latency_s
+    if gain >= LEAST_GAIN or slower < 1 + (places - 1) / 2:
+        return None
+    change = f"{gain:.0%} more" if gain > 0 else f"{-gain:.0%} fewer"
+    return (
+        f"{last.load.text}: {change} answers a second than with {before.load.in_flight}"
+        f" in flight, each {slower:.1f} times as slow."
+    )
+
+
+def _latency_s(request: Request) -> float:
+    return seconds(request.scheduled_ns, request.reply.last_chunk_ns)
+
+
+def _wait_s(request: Request) -> float | None:
+    first_ns = request.reply.first_chunk_ns
+    return None if first_ns is None else seconds(request.scheduled_ns, first_ns)
+
+
+def _kept_up(counted: Sequence[Request]) -> float | None:
+    if len(counted) < FEW:
+        return None
+    due = _middle_ns([r.scheduled_ns for r in counted])
+    ended = _middle_ns([r.reply.last_chunk_ns for r in counted])
+    return due / ended if due > 0 and ended > 0 else None
+
+
+def _middle_ns(marks: list[int]) -> int:
+    ordered = sorted(marks)
+    tenth = len(ordered) // 10
+    return ordered[-1 - tenth] - ordered[tenth]
+
+
+def _growth(
+    ok: Sequence[Request], length_s: Callable[[Request], float | None], least_s: float
+) -> float | None:
+    ordered = sorted(ok, key=lambda r: r.scheduled_ns)
+    lengths = [length for r in ordered if (length := length_s(r)) is not None]
+    third = len(lengths) // 3
+    if len(lengths) < FEW:
+        return None
+    first, last = median(lengths[:third]), median(lengths[-third:])
+    return last / max(first, least_s) if max(first, least_s) > 0 else None
