@@ -133,7 +133,7 @@ def test_an_empty_answer_ends_when_the_server_said_so() -> None:
         (b'{"error": "plain words"}', "server", "plain words"),
         (b'{"choices": [{"delta": {"content": 5}}]}', "malformed", "cannot be read"),
         (b'{"choices": ', "malformed", "cannot be read"),
-        (b'{"choices": [{"delta": {"content": "\xff"}}]}', "bad-utf8", "no UTF-8 at its byte 35"),
+        (b'{"choices": [{"delta": {"content": "\xff"}}]}', "bad-utf8", "is no UTF-8"),
         (b"<html>", "malformed", "<html>"),
     ],
 )

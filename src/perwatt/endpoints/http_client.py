@@ -28,6 +28,8 @@ STALE_S = 0.1
 another. Later than that the server had it, and it counts as a failure."""
 RESOLVED_S = 30.0
 """A name is looked up no more often than this: the look-up would be part of each connection."""
+READ_BYTES = 256 * 1024
+"""Most that is taken from a socket at once."""
 
 
 class HttpClient:
@@ -44,6 +46,7 @@ class HttpClient:
         self._port = parts.port or (443 if self._tls else 80)
         self._host_header = parts.netloc.rpartition("@")[2]
         self._resolved: tuple[str, int] | None = None
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._free: list[HttpConnection] = []
         self._all: set[HttpConnection] = set()
 
@@ -138,7 +141,7 @@ class HttpClient:
         loop = asyncio.get_running_loop()
         try:
             transport, connection = await loop.create_connection(
-                lambda: HttpConnection(self),
+                lambda: HttpConnection(self, self._buffer),
                 host,
                 self._port,
                 ssl=self._tls,

@@ -14,7 +14,12 @@ import msgspec
 from perwatt.core.records import Reply
 from perwatt.endpoints.failures import classify
 from perwatt.endpoints.stream_chunks import Choice, Chunk, Delta, Logprobs, Usage, decode_chunk
-from perwatt.endpoints.stream_timings import raw_timings, server_times, usage_timings
+from perwatt.endpoints.stream_timings import (
+    has_figures,
+    raw_timings,
+    server_times,
+    usage_timings,
+)
 from perwatt.endpoints.stream_tools import ToolCalls
 
 __all__ = ["StreamError", "StreamReader"]
@@ -80,7 +85,8 @@ class StreamReader:
         for choice in chunk.choices or ():
             if not choice.index:  # one answer is asked for; others are another's
                 brought |= self._choice(choice, t_ns)
-        self._figures(chunk)
+        if chunk.usage is not None or has_figures(chunk):
+            self._figures(chunk)
         return brought
 
     def ok(self, **known: Any) -> Reply:

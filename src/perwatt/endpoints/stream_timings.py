@@ -10,7 +10,7 @@ import msgspec
 from perwatt.core.records import ServerTimes
 from perwatt.endpoints.stream_chunks import Chunk, Usage
 
-__all__ = ["raw_timings", "server_times", "usage_timings"]
+__all__ = ["has_figures", "raw_timings", "server_times", "usage_timings"]
 
 _USAGE_TIMES = ("queue_time", "prompt_time", "completion_time", "total_time")
 
@@ -35,6 +35,18 @@ _NAMES: tuple[tuple[str, str, float], ...] = (
     ("time_to_first_token", "ttft_s", 1),
     ("generation_time", "decode_s", 1),
 )
+
+
+def has_figures(chunk: Chunk) -> bool:
+    """False for nearly every chunk: a quick look."""
+    return not (
+        chunk.timings is None
+        and chunk.metrics is None
+        and chunk.x_groq is None
+        and chunk.meta_info is None
+        and chunk.time_info is None
+        and chunk.stats is None
+    )
 
 
 def raw_timings(chunk: Chunk) -> dict[str, float]:
