@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from perwatt.cli.show_stages import stage_tables
 from perwatt.core.estimate import Estimate
-from perwatt.core.summary import RunSummary
+from perwatt.core.summary import UNSCORED, PairSummary, RunSummary
 from perwatt.core.units import format_duration, format_si, format_value
 from perwatt.runner.events import EnergyFound, Event, Note, Progress, Stage
 
@@ -27,14 +28,22 @@ TABLE_METRICS = (
     "j_per_correct",
     "energy_gross_j",
     "energy_net_j",
+    "tokens_per_j",
     "power_gross_w",
     "power_net_w",
     "ttft",
+    "ttft_p50",
+    "ttft_p99",
     "itl",
     "tpot",
+    "latency_scheduled_p99",
     "decode_tokens_per_s",
     "output_tokens_per_s",
+    "requests_per_s",
 )
+WHERE_KNOWN = ("goodput", "perplexity", "ppw", "ppj", "cached_prompt_share")
+"""Left out where no pair has one: they need an option, or a server that says."""
+PREFIXED = {"share", "J", "W", "s", "B"}
 PLAIN_EVERY_S = 5.0
 """On a pipe or in CI, one plain line so often instead of a live bar."""
 
@@ -122,6 +131,8 @@ def print_summary(summary: RunSummary, console: Console) -> None:
     console.print(summary.headline, style="bold")
     console.print()
     console.print(_table(summary))
+    for table in stage_tables(summary):
+        console.print(table)
     for comparison in summary.comparisons:
         if comparison.ratio.value is not None:
             console.print(f"• {comparison.sentence}")
@@ -133,6 +144,8 @@ def print_summary(summary: RunSummary, console: Console) -> None:
                 f"unattributed = {format_si(ledger.device_j, 'J')} of the device "
                 f"({', '.join(ledger.domains)}), in {format_duration(ledger.window_s)}."
             )
+        for line in _left_out(pair):
+            console.print(f"• {pair.identity.label}: {line}")
     if summary.verdicts:
         console.print()
     for verdict in summary.verdicts:
@@ -141,13 +154,34 @@ def print_summary(summary: RunSummary, console: Console) -> None:
         console.print(f"[{verdict.code}] {verdict.sentence}{mend}", style=style)
 
 
+def _left_out(pair: PairSummary) -> list[str]:
+    """What is in the ledger, or was asked, and is in no figure above."""
+    lines = []
+    if aside := pair.set_aside:
+        joules = "unknown joules" if aside.energy_j is None else format_si(aside.energy_j, "J")
+        if aside.energy_j is not None and aside.unknown:
+            joules = f"at least {joules}"
+        many = "attempt" if aside.attempts == 1 else "attempts"
+        lines.append(
+            f"set aside: {joules} in {aside.attempts} {many} that were stopped or asked again."
+        )
+    if pair.outside:
+        parts = [f"{n} in the {OUTSIDE_WORDS[name]}" for name, n in pair.outside.items()]
+        lines.append(f"not in times and rates: {' and '.join(parts)}.")
+    return lines
+
+
+OUTSIDE_WORDS = {"warmup": "warm-up", "cooldown": "cool-down"}
+
+
 def _table(summary: RunSummary) -> Table:
     table = Table(title=None, header_style="bold", pad_edge=False)
     table.add_column("metric")
     for pair in summary.pairs:
         table.add_column(pair.identity.label, justify="right")
     infos = {info.name: info for info in summary.metrics}
-    for name in TABLE_METRICS:
+    known = [name for name in WHERE_KNOWN if _is_known(summary, name)]
+    for name in (*TABLE_METRICS, *known):
         cells = [pair.metrics.get(name) for pair in summary.pairs]
         if name in infos and any(cells):
             table.add_row(infos[name].title, *(_cell(cell) for cell in cells))
@@ -156,12 +190,21 @@ def _table(summary: RunSummary) -> Table:
     return table
 
 
+def _is_known(summary: RunSummary, name: str) -> bool:
+    found = (pair.metrics.get(name) for pair in summary.pairs)
+    return any(estimate is not None and estimate.value is not None for estimate in found)
+
+
 def _cell(estimate: Estimate | None) -> Text:
+    if estimate is not None and estimate.reason == UNSCORED:
+        return Text("not scored", style="dim")
     if estimate is None or estimate.value is None:
         return Text("–", style="dim")
     text = Text(format_value(estimate.value, estimate.unit))
     if estimate.low is not None and estimate.high is not None:
-        low, high = (format_value(v, estimate.unit) for v in (estimate.low, estimate.high))
+        # A prefix may differ from the value's; a unit without one need not be said three times.
+        unit = estimate.unit if estimate.unit in PREFIXED else ""
+        low, high = (format_value(v, unit) for v in (estimate.low, estimate.high))
         text.append(f"  [{low}, {high}]", style="dim")
     if estimate.grade is not None:
         text.append(f" {estimate.grade}", style="bold")

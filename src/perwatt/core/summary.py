@@ -10,6 +10,7 @@ from perwatt.core.estimate import Estimate, Grade
 from perwatt.core.records import Domain, PairIdentity, SensorTiming, Verdict
 
 __all__ = [
+    "UNSCORED",
     "BaselineWatts",
     "Comparison",
     "EnergyLedger",
@@ -19,6 +20,10 @@ __all__ = [
     "SetAside",
     "StageSummary",
 ]
+
+
+UNSCORED = "the answers were not scored"
+"""The reason of every figure that needs a score, where no scorer judged any answer."""
 
 
 class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):

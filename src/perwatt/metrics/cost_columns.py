@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perwatt.core.records import Columns
+from perwatt.core.summary import UNSCORED
 from perwatt.metrics.speed_columns import numbers
 from perwatt.stats.sample import Column, Floats, Ints
 
@@ -18,7 +19,6 @@ Bools = NDArray[np.bool_]
 
 JOULES = ("energy_gross_j", "energy_net_j", "prefill_j", "decode_j")
 NO_LOGPROBS = "no log-probabilities were kept (--logprobs)"
-UNSCORED = "the answers were not scored"
 
 
 def cost_columns(items: Columns, cluster: Ints) -> dict[str, Column]:

@@ -19,7 +19,7 @@ __all__ = [
 
 @metric(
     name="cached_prompt_share",
-    title="Prompt tokens read from the server's cache",
+    title="Prompt tokens read from cache",
     short="Cached",
     unit="share",
     formula="Σ cached prompt tokens / Σ prompt tokens, over requests whose server counts both",

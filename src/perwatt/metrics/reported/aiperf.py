@@ -52,7 +52,7 @@ def _spread(name: str, values: Floats, unit: str, how: str) -> dict[str, Estimat
         f"{name} {word}": figure(
             value,
             unit,
-            f"{word} of {how}{'' if word == 'avg' else '; linear interpolation'}",
+            f"{word} of {how}",
             len(known),
             "no request has one",
         )

@@ -92,7 +92,7 @@ def _spread(name: str, unit: str, values: Floats, weights: Floats, how: str) -> 
         f"{name} {word}": figure(
             inverted(values, weights, share),
             unit,
-            f"{word} of {how}; inverted distribution function",
+            f"{word} of {how}",
             n,
         )
         for word, share in WORDS

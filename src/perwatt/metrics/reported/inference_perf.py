@@ -50,7 +50,7 @@ def _spread(name: str, values: Floats, how: str) -> dict[str, Estimate]:
         f"{name} {word}": figure(
             value,
             "s",
-            f"{word} of {how}{'' if word == 'mean' else '; linear interpolation'}",
+            f"{word} of {how}",
             len(known),
             "no request has one",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,7 +32,7 @@ class Served(msgspec.Struct, frozen=True):
     gaps_s: Floats
     """(g,) between chunks, pooled."""
     span_s: float
-    """From the first of them to be sent to the last chunk of any."""
+    """From the first of them to be sent to the last chunk of any, in each load phase, summed."""
 
 
 def served(requests: Columns) -> Served:
@@ -55,8 +56,17 @@ def served(requests: Columns) -> Served:
         tokens=np.where(np.isnan(tokens), counts, tokens),
         prompt_tokens=numbers(requests, "prompt_tokens")[rows],
         gaps_s=np.concatenate([np.diff(c) for c in chunks]) if chunks else np.empty(0),
-        span_s=float(np.max(last) - np.min(start)) if len(rows) else 0.0,
+        span_s=_span_s(requests, rows.tolist(), start, last),
     )
+
+
+def _span_s(requests: Columns, rows: Sequence[int], start: Floats, last: Floats) -> float:
+    phases = requests.get("phase_id") or [None] * len(requests["status"])
+    ends: dict[Any, tuple[float, float]] = {}
+    for n, row in enumerate(rows):
+        first, final = ends.get(phases[row], (np.inf, -np.inf))
+        ends[phases[row]] = min(first, float(start[n])), max(final, float(last[n]))
+    return sum(final - first for first, final in ends.values())
 
 
 def figure(value: float | None, unit: str, how: str, n: int, why: str = "") -> Estimate:

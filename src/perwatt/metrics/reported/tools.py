@@ -12,7 +12,7 @@ from perwatt.metrics.reported.inference_perf import inference_perf
 from perwatt.metrics.reported.marks import Served, served
 from perwatt.metrics.reported.vllm import vllm
 
-__all__ = ["TOOLS", "VERSIONS", "reported_as"]
+__all__ = ["NOTES", "TOOLS", "VERSIONS", "formula", "reported_as"]
 
 TOOLS: dict[str, Callable[[Served], dict[str, Estimate]]] = {
     "vllm": vllm,
@@ -29,8 +29,22 @@ VERSIONS = {
 }
 """Whose formulas they are."""
 
+NOTES = {
+    "vllm": "Percentiles are linear between ranks.",
+    "guidellm": "Percentiles invert the distribution, which weighs TPOT and ITL by their tokens.",
+    "aiperf": "Percentiles are linear between ranks.",
+    "inference-perf": "Percentiles are linear between ranks.",
+}
+"""What goes for all of a tool's figures."""
+
 
 def reported_as(requests: Columns) -> dict[str, dict[str, Estimate]]:
     """{tool: {its own name: number in its own unit}} of attempted rows that count for speed."""
     seen = served(requests)
     return {name: report(seen) for name, report in TOOLS.items()}
+
+
+def formula(estimate: Estimate) -> str:
+    """What its mean, median and percentiles are all taken of."""
+    before, of, after = estimate.method.partition(" of ")
+    return after if of and " " not in before else estimate.method

@@ -54,7 +54,7 @@ def _spread(name: str, values: Floats, how: str) -> dict[str, Estimate]:
         f"{word}_{name}_ms": figure(
             None if value is None else value * 1e3,
             "ms",
-            f"{word} of {how}{'; linear interpolation' if word == 'p99' else ''}",
+            f"{word} of {how}",
             len(known),
             "no request has one (it prints 0)",
         )
