@@ -20,6 +20,7 @@ _VERBS = {
     "calibrate": "Fit this host's sensors, and its estimate, to a wall meter; keep the fit.",
     "sampler": "Offer this machine's sensors to a run on another.",
     "doctor": "What is found on this machine, and the mend for what is not.",
+    "fake-server": "A test server of known truth: settable times, faults and answers.",
     "list": "Every plug-in, model and workload, and where it comes from.",
 }
 
@@ -52,7 +53,7 @@ def _dispatch(argv: list[str]) -> None:
         result_action="return_value",
     )
     for verb, summary in _VERBS.items():
-        module = {"list": "list_"}.get(verb, verb)
+        module = {"list": "list_"}.get(verb, verb.replace("-", "_"))
         app.command(f"perwatt.cli.{module}:{module}", name=verb, help=summary)
     try:
         app(argv, exit_on_error=False, print_error=False)

@@ -4,7 +4,7 @@ kind         factory called with     gives
 endpoint     an EndpointConfig       an Endpoint
 sensor       nothing, or an address  a Sensor
 scorer       nothing                 a Scorer
-workload     nothing                 a Workload (records)
+workload     nothing, or options     a Workload (records)
 attribution  Evidence                a Rule
 """
 
