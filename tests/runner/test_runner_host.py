@@ -44,6 +44,21 @@ def test_a_process_that_is_gone_makes_the_neighbours_unknown_not_zero(tmp_path: 
     assert own is not None
 
 
+def test_workers_are_perwatt_itself_and_no_neighbours(tmp_path: Path) -> None:
+    me, worker, server = os.getpid(), 515151, 424242
+    proc_tree(tmp_path, "0 0 0 0 0 0 0 0 0 0", {me: (0, 0), worker: (0, 0), server: (0, 0)})
+    before = cpu_snapshot([server], tmp_path, workers=[worker])
+    proc_tree(tmp_path, "80 0 20 100 0 0 0 0 0 0", {me: (5, 5), worker: (30, 10), server: (50, 0)})
+    after = cpu_snapshot([server], tmp_path, workers=[worker])
+    assert before is not None
+    assert after is not None
+    assert cpu_shares(before, after) == (0.0, 0.25)
+    # One that has died took its count with it: unknown, not cheap.
+    gone = cpu_snapshot([server], tmp_path, workers=[worker, 999999])
+    assert gone is not None
+    assert cpu_shares(before, gone) == (None, None)
+
+
 def test_no_proc_is_unknown(tmp_path: Path) -> None:
     assert cpu_snapshot([], tmp_path) is None
 

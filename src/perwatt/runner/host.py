@@ -27,33 +27,35 @@ class CpuSnapshot(msgspec.Struct, frozen=True):
     """Not idle and not waiting for a disk; time stolen by the hypervisor counts as busy."""
     under_test: int | None
     """The processes under test and their children. None when one could not be read."""
-    own: int
-    """This process."""
+    own: int | None
+    """This process and those it asks with. None when one could not be read."""
 
 
-def cpu_snapshot(pids: Iterable[int] | None, proc: Path = _PROC) -> CpuSnapshot | None:
-    """Read the counters now; None where there is no /proc/stat. `pids` None: not known."""
+def cpu_snapshot(
+    pids: Iterable[int] | None, proc: Path = _PROC, *, workers: Iterable[int] = ()
+) -> CpuSnapshot | None:
+    """Read the counters now; None where there is no /proc/stat.
+
+    `pids`: under test, None: not known. `workers`: perwatt's own processes besides this one.
+    """
     try:
         first = (proc / "stat").read_text(encoding="ascii").split("\n", 1)[0]
-        own = _process_ticks(proc, os.getpid())
     except OSError:
         return None
     user, nice, system, idle, iowait, irq, softirq, steal = map(int, first.split()[1:9])
-    under_test: int | None = None if pids is None else 0
-    for pid in pids or ():
-        try:
-            under_test = (under_test or 0) + _process_ticks(proc, pid)
-        except OSError:
-            under_test = None
-            break
     busy = user + nice + system + irq + softirq + steal
-    return CpuSnapshot(busy + idle + iowait, busy, under_test, own)
+    return CpuSnapshot(
+        total=busy + idle + iowait,
+        busy=busy,
+        under_test=None if pids is None else _ticks(proc, pids),
+        own=_ticks(proc, (os.getpid(), *workers)),
+    )
 
 
 def cpu_shares(before: CpuSnapshot, after: CpuSnapshot) -> tuple[float | None, float | None]:
     """(neighbours' share, perwatt's own share) of all CPU time between two snapshots."""
     total = after.total - before.total
-    if total <= 0:
+    if total <= 0 or before.own is None or after.own is None:
         return None, None
     own = (after.own - before.own) / total
     if before.under_test is None or after.under_test is None:
@@ -97,6 +99,14 @@ def _listening_inodes(port: int, proc: Path) -> set[str]:
             if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
                 inodes.add(fields[9])
     return inodes
+
+
+def _ticks(proc: Path, pids: Iterable[int]) -> int | None:
+    """User and system time of all `pids`; None where one is gone."""
+    try:
+        return sum(_process_ticks(proc, pid) for pid in pids)
+    except OSError:
+        return None
 
 
 def _process_ticks(proc: Path, pid: int) -> int:
