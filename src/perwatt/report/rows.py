@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from perwatt.core.records import SET_ASIDE
+from perwatt.metrics.windows import OUTSIDE
 
 __all__ = ["Row", "column", "request_rows"]
 
@@ -38,6 +39,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     grade: str | None
     gaps_s: tuple[float, ...]
     """Seconds between content chunks."""
+    counts: bool = True
+    """Was it due in the counted time, and so part of speed figures?"""
 
     @property
     def ok(self) -> bool:
@@ -55,7 +58,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _AS_THEY_ARE = tuple(
-    name for name in Row.__struct_fields__ if name not in {"error", "energy_j", "gaps_s"}
+    name for name in Row.__struct_fields__ if name not in {"error", "energy_j", "gaps_s", "counts"}
 )
 
 
@@ -71,7 +74,7 @@ def request_rows(table: Mapping[str, list[Any]]) -> list[Row]:
 
 def _rows(table: Mapping[str, list[Any]]) -> Iterator[Row]:
     length = len(next(iter(table.values()), []))
-    names = [*_AS_THEY_ARE, "error_kind", "error", "energy_gross_j", "chunk_offsets_ns"]
+    names = [*_AS_THEY_ARE, "error_kind", "error", "energy_gross_j", "chunk_offsets_ns", "flags"]
     for values in zip(*(column(table, name, length) for name in names), strict=True):
         v = dict(zip(names, values, strict=True))
         marks = v["dispatched_ns"], v["last_chunk_ns"]
@@ -83,6 +86,7 @@ def _rows(table: Mapping[str, list[Any]]) -> Iterator[Row]:
             error=error,
             energy_j=v["energy_gross_j"],
             gaps_s=tuple(_gaps(v["chunk_offsets_ns"] or ())),
+            counts=not OUTSIDE & set(v["flags"] or ()),
         )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from perwatt.report.sections.answers import answers
+from perwatt.report.sections.client import client
 from perwatt.report.sections.comparisons import comparisons
 from perwatt.report.sections.definitions import definitions
 from perwatt.report.sections.joules import joules_section
 from perwatt.report.sections.latency import latency
 from perwatt.report.sections.power import power
 from perwatt.report.sections.provenance import provenance
+from perwatt.report.sections.reported import reported
 from perwatt.report.sections.results import results
 from perwatt.report.sections.slices import slices
+from perwatt.report.sections.stages import stages
 from perwatt.report.sections.tradeoff import tradeoff
 from perwatt.report.view import Section, View
 
@@ -22,11 +25,14 @@ SECTIONS: tuple[Callable[[View], Section | None], ...] = (
     results,
     comparisons,
     tradeoff,
+    stages,
     power,
     latency,
     joules_section,
     slices,
+    client,
     answers,
+    reported,
     definitions,
     provenance,
 )

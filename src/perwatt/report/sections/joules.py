@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from perwatt.core.summary import BaselineWatts, EnergyLedger
+from perwatt.core.summary import BaselineWatts, EnergyLedger, PairSummary
 from perwatt.core.units import format_duration, format_si
 from perwatt.report.charts.stacked import Bar, Part, stacked
 from perwatt.report.legend import fills
@@ -48,8 +48,22 @@ def joules_section(view: View) -> Section:
         data={
             "figure": _figure(view, ledgers) if ledgers else None,
             "sums": [_sum(label, ledger) for label, ledger in ledgers],
+            "aside": [line for p in view.pairs if (line := _aside(p))],
             "absent": [view.labels[n] for n, p in enumerate(view.pairs) if not p.ledger],
         },
+    )
+
+
+def _aside(pair: PairSummary) -> str | None:
+    """Joules within those of requests that count in no other figure."""
+    aside = pair.set_aside
+    if aside is None:
+        return None
+    joules = "unknown joules" if aside.energy_j is None else format_si(aside.energy_j, "J")
+    least = "at least " if aside.energy_j is not None and aside.unknown else ""
+    return (
+        f"{pair.identity.label}: {least}{joules} of those in requests went into {aside.attempts}"
+        f" attempt{'s' if aside.attempts > 1 else ''} that were stopped or asked again."
     )
 
 

@@ -45,7 +45,9 @@ def latency(view: View) -> Section:
 def _figure(view: View, name: str, title: str, how: str) -> Figure | None:
     curves, rows = [], []
     for n, label in enumerate(view.labels):
-        values = sorted(v for row in view.rows_of(n) if row.ok for v in _values(row, name))
+        values = sorted(
+            v for row in view.rows_of(n) if row.ok and row.counts for v in _values(row, name)
+        )
         if not values:
             rows.append((label, "0", *(DASH for _ in QUANTILES)))
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from perwatt.core.summary import MetricInfo
+from perwatt.core.summary import MetricInfo, PairSummary
 from perwatt.report.format import GRADES, Cell, cell
 from perwatt.report.view import Section, View
 
@@ -12,8 +12,17 @@ __all__ = ["MAIN", "results"]
 
 MAIN = (
     ("Right answers for the energy", ("accuracy", "ipj", "ipw", "j_per_correct")),
-    ("Energy and power", ("energy_gross_j", "energy_net_j", "power_gross_w", "power_net_w")),
-    ("Speed", ("ttft", "itl", "tpot", "latency", "decode_tokens_per_s", "output_tokens_per_s")),
+    (
+        "Energy and power",
+        ("energy_gross_j", "energy_net_j", "tokens_per_j", "power_gross_w", "power_net_w"),
+    ),
+    (
+        "Speed",
+        (
+            *("ttft", "ttft_p50", "ttft_p99", "itl", "tpot", "latency", "latency_scheduled_p99"),
+            *("decode_tokens_per_s", "output_tokens_per_s", "requests_per_s"),
+        ),
+    ),
 )
 """Shown at once; every other metric of the summary is in the folded table below."""
 
@@ -41,6 +50,7 @@ def results(view: View) -> Section:
             "rest": rest,
             "labels": view.labels,
             "counts": [(p.served, p.attempted, p.failed) for p in view.pairs],
+            "outside": [line for p in view.pairs if (line := _outside(p))],
             "missing": _missing([*(row for _, rows in groups for row in rows), *rest]),
             "methods": sorted(
                 {c.method for _, rows in groups for row in rows for c in row.cells if c.method}
@@ -48,6 +58,14 @@ def results(view: View) -> Section:
             "grades": [(grade, GRADES[grade]) for grade in sorted(shown)],
         },
     )
+
+
+def _outside(pair: PairSummary) -> str | None:
+    words = {"warmup": "warm-up", "cooldown": "cool-down"}
+    parts = [f"{n} due in the {words[name]}" for name, n in pair.outside.items()]
+    if not parts:
+        return None
+    return f"{pair.identity.label}: {' and '.join(parts)} are not in times and rates."
 
 
 def _rows(view: View, names: tuple[str, ...]) -> list[MetricRow]:
