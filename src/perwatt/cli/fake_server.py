@@ -91,6 +91,12 @@ def fake_server(
             negative="",
         ),
     ] = None,
+    refuse_after: Annotated[
+        int | None, Parameter(help="Refuse connections once so many requests were asked.")
+    ] = None,
+    stall_after: Annotated[
+        int | None, Parameter(help="Likewise, but let them hang (Linux).")
+    ] = None,
     late_s: Annotated[float, Parameter(help="Stall of the fault `late`.")] = DEFAULT.late_s,
     drip_s: Annotated[float, Parameter(help="Gap of the fault `timeout-total`.")] = DEFAULT.drip_s,
     retry_after_s: Annotated[
@@ -141,6 +147,8 @@ def fake_server(
         keep_alive=keep_alive,
         keep_alive_s=keep_alive_s,
         faults=tuple(fault or ()),
+        refuse_after=refuse_after,
+        stall_after=stall_after,
         late_s=late_s,
         drip_s=drip_s,
         retry_after_s=retry_after_s,

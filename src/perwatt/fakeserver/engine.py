@@ -7,6 +7,7 @@ import hmac
 import os
 import random
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from perwatt.core.errors import SpecError
@@ -43,6 +44,8 @@ class Engine:
         self.created = int(time.time())
         self.connections: set[Connection] = set()
         self.routes: Routes | None = None
+        self.asked: Callable[[int], None] | None = None
+        """Called with each question's number before it is answered."""
         self._scripter = Scripter(settings, self.created)
         self._faults = Faults(settings.faults)
         self._key = _key(settings.api_key_env)
@@ -66,6 +69,8 @@ class Engine:
             self.routes.serve(connection, request, path.decode("latin-1"), query.decode("latin-1"))
             return
         self._asked += 1
+        if self.asked is not None:
+            self.asked(self._asked)
         headers = request.headers
         own_id = headers.get(b"x-perwatt-request-id") or headers.get(b"x-request-id")
         request_id = own_id.decode("latin-1") if own_id else f"fake-{self.worker}-{self._asked}"

@@ -35,8 +35,8 @@ def listening(host: str, port: int, *, shared: bool = False) -> socket.socket:
 class RefusedPort:
     """Bound and never listened at: a connection is refused, and nobody else can take the port."""
 
-    def __init__(self, host: str) -> None:
-        self._sock = listening(host, 0)
+    def __init__(self, host: str, port: int = 0) -> None:
+        self._sock = listening(host, port)
         self.url = _url(self._sock)
 
     def __enter__(self) -> RefusedPort:
@@ -55,14 +55,16 @@ class RefusedPort:
 
 
 class FullBacklog(RefusedPort):
-    """Listened at, its backlog full and never accepted from.
+    """On `port`; 0 picks a free one.
+
+    Listened at, its backlog full and never accepted from.
 
     Linux then drops the first packet of a new connection, so that it is neither made nor refused:
     what a firewall or a hung host looks like.
     """
 
-    def __init__(self, host: str) -> None:
-        super().__init__(host)
+    def __init__(self, host: str, port: int = 0) -> None:
+        super().__init__(host, port)
         self._sock.listen(0)
         self._fillers = []
         for _ in range(4):  # a backlog of 0 holds one, and one more may be half made

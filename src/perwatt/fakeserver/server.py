@@ -41,6 +41,7 @@ class FakeServer:
         loop = asyncio.get_running_loop()
         self._engine = Engine(self.settings, loop, self._worker)
         self._routes = self._engine.routes = Routes(self._engine)
+        self._engine.asked = self._hang_up
         host = self.settings.host
         self.port = await self._listen(host, self.settings.port, shared=self._shared)
         self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
@@ -79,6 +80,14 @@ class FakeServer:
     def stalled_url(self) -> str:
         """An address at which no connection is ever made, nor refused (Linux)."""
         return self._stack.enter_context(FullBacklog(self.settings.host)).url
+
+    def _hang_up(self, asked: int) -> None:
+        if asked not in {self.settings.refuse_after, self.settings.stall_after}:
+            return
+        for server in self._servers:
+            server.close()
+        kind = RefusedPort if asked == self.settings.refuse_after else FullBacklog
+        self._stack.enter_context(kind(self.settings.host, self.port))
 
     def know_siblings(self, ports: list[int]) -> None:
         """Where the other workers answer: `/truth` and `/metrics` then speak for all."""

@@ -66,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Close a connection that has been idle for so long."""
     faults: tuple[str, ...] = ()
     """Rules, see `faults`."""
+    refuse_after: int | None = None
+    """Listen no more once so many requests have been asked: new connections are refused."""
+    stall_after: int | None = None
+    """The same, but new connections are neither made nor refused (Linux)."""
     late_s: float = 0.5
     drip_s: float = 0.05
     retry_after_s: float = 1.0
@@ -86,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ("slots", 1),
             ("context", 1),
             ("port", 0),
+            ("refuse-after", 1),
+            ("stall-after", 1),
             ("truth-keep", 0),
             ("batch-cost", 0),
             ("cached", 0),
