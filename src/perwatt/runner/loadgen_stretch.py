@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from itertools import islice, takewhile
 
 import msgspec
 import numpy as np
 
+from perwatt.core.clock import now_ns, seconds
 from perwatt.core.protocols import Endpoint
 from perwatt.core.records import Prompt, Request
 from perwatt.runner.arrivals import offsets_ns
@@ -99,6 +101,7 @@ async def apply_load(
     ask = Asker(endpoint, place, prepared.sha256, tell, orders.retries)
     deal = (orders.worker, None, orders.workers)
     if stretch.load.in_flight is not None:
+        await asyncio.sleep(max(0.0, seconds(now_ns(), orders.start_ns)))
         jobs = islice(stretch.in_order(), *deal)
         questions: Iterator[Question] = ((job, prepared.of(job)) for job in jobs)
         await closed_loop(

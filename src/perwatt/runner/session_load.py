@@ -29,7 +29,7 @@ __all__ = ["Under", "apply_stretches"]
 
 DEAD_AFTER = 8
 """So many failures to reach the server in a row, and it is taken for dead."""
-HEAD_START_NS = 20_000_000
+HEAD_START_NS = 100_000_000
 """Workers begin together: so long for their orders to reach them all."""
 
 
