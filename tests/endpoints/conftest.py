@@ -1,12 +1,14 @@
-"""A scriptable server on loopback, tiny GGUF files, and where the cache is."""
+"""Two scriptable servers on loopback, tiny GGUF files, and where the cache is."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from aiohttp import web
 
 from perwatt.core.protocols import EndpointConfig, Timeouts
 from perwatt.core.records import Message, Prompt, Sampling
+from perwatt.endpoints.http_client import HttpClient
 
 Step = bytes | float | Literal["reset", "hang", "drop"]
 
@@ -97,6 +100,85 @@ async def serve_fake() -> AsyncIterator[FakeServer]:
 @pytest.fixture
 def fake_server() -> Callable[[], AbstractAsyncContextManager[FakeServer]]:
     return serve_fake
+
+
+class Peer:
+    """One accepted connection, for a script to read from and write to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def request(self) -> bytes:
+        """The next request, head and body. Empty at the end of the connection."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+        size = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                size = int(line.partition(b":")[2])
+        return head + await self.reader.readexactly(size)
+
+    async def say(self, data: bytes, pause_s: float = 0.0) -> None:
+        self.writer.write(data)
+        with suppress(ConnectionError):
+            await self.writer.drain()
+        await asyncio.sleep(pause_s)
+
+    def reset(self) -> None:
+        """RST, not FIN."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+class ByteServer:
+    """Runs `script` on each connection, and counts them."""
+
+    def __init__(self, script: Callable[[Peer], Awaitable[None]]) -> None:
+        self.script = script
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self.url = ""
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self.script(Peer(reader, writer))
+        finally:
+            writer.close()
+
+
+def serve_bytes(
+    script: Callable[[Peer], Awaitable[None]],
+    test: Callable[[HttpClient, ByteServer], Awaitable[Any]],
+    **listen: Any,
+) -> Any:
+    async def go() -> Any:
+        server = ByteServer(script)
+        host = listen.pop("host", "127.0.0.1")
+        listener = await asyncio.start_server(server.accept, host, 0, **listen)
+        port = listener.sockets[0].getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        server.url = f"{'https' if listen else 'http'}://{shown}:{port}"
+        client = HttpClient(server.url)
+        try:
+            return await test(client, server)
+        finally:
+            await client.close()
+            listener.close()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.sleep(0)
+
+    return asyncio.run(go())
+
+
+@pytest.fixture
+def run_bytes() -> Callable[..., Any]:
+    """`run_bytes(script, test)`: `script(peer)` answers each connection, `test(client, server)`."""
+    return serve_bytes
 
 
 @pytest.fixture

@@ -135,24 +135,25 @@ class HttpClient:
             raise TransportError("connect", msg, sent) from None
 
     async def _open(self) -> HttpConnection:
-        host, refreshed_ns = self._resolved or (self._host, 0)
-        if now_ns() - refreshed_ns > RESOLVED_S * 1e9:
-            host = self._host
-        loop = asyncio.get_running_loop()
-        try:
-            transport, connection = await loop.create_connection(
-                lambda: HttpConnection(self, self._buffer),
-                host,
-                self._port,
-                ssl=self._tls,
-                server_hostname=self._host if self._tls else None,
-            )
-        except OSError:
-            self._resolved = None
-            raise
-        if host == self._host:
-            peer = transport.get_extra_info("peername")
-            self._resolved = (str(peer[0]), now_ns()) if peer else None
+        address, resolved_ns = self._resolved or (self._host, 0)
+        if address != self._host and now_ns() - resolved_ns < RESOLVED_S * 1e9:
+            try:
+                return await self._open_to(address)
+            except OSError:
+                self._resolved = None  # others may stand behind the name
+        return await self._open_to(self._host)
+
+    async def _open_to(self, host: str) -> HttpConnection:
+        transport, connection = await asyncio.get_running_loop().create_connection(
+            lambda: HttpConnection(self, self._buffer),
+            host,
+            self._port,
+            ssl=self._tls,
+            server_hostname=self._host if self._tls else None,
+        )
+        peer = transport.get_extra_info("peername")
+        if host == self._host and peer:
+            self._resolved = (str(peer[0]), now_ns())
         self._all.add(connection)
         return connection
 

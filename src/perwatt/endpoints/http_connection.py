@@ -27,7 +27,7 @@ DRAIN_NS = 1_000_000_000
 DRAIN_BYTES = 1024 * 1024
 BEFORE = "the server closed the connection before it answered"
 HEAD_BYTES = 64 * 1024
-"""Longest head of a response."""
+"""Longest head of a response that comes in several reads."""
 
 _Stage = Literal["idle", "head", "first", "chunk", "linger", "drain"]
 """What it waits for: nothing, the headers, the first chunk, the next one, the end of the response
@@ -129,7 +129,12 @@ class HttpConnection(asyncio.BufferedProtocol):
             return
         if self._ended:
             self._finish(keep=self._keep)
+        elif self._stage == "head":
+            self._head_bytes += nbytes
+            if self._head_bytes > HEAD_BYTES:
+                self._fail("malformed", f"more than {HEAD_BYTES // 1024} KiB of headers came")
         elif self._stage == "linger":
+            self.resume()
             if parser.should_keep_alive():
                 self._arm(t_ns + LINGER_NS)
             else:
@@ -157,10 +162,6 @@ class HttpConnection(asyncio.BufferedProtocol):
             raise ValueError(msg)
 
     def on_header(self, name: bytes, value: bytes | None) -> None:
-        self._head_bytes += len(name) + len(value or b"")
-        if self._head_bytes > HEAD_BYTES:
-            msg = f"more than {HEAD_BYTES // 1024} KiB of headers"
-            raise ValueError(msg)
         if self._stage != "head":
             return  # trailers
         key = name.decode("latin-1").lower()

@@ -41,7 +41,9 @@ class Sent(msgspec.Struct):
 class Flow(Protocol):
     """Lets a receiver that cannot keep up stop the reading, and with it the server."""
 
-    def pause(self) -> None: ...
+    def pause(self) -> None:
+        """What has been read already still comes."""
+        ...
 
     def resume(self) -> None:
         """The wait for the next chunk begins anew."""
