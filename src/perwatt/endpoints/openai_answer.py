@@ -77,6 +77,8 @@ class Answer(Receiver):
                 self.reader.take(event, t_ns)
             except StreamError as error:
                 if error.kind in {"malformed", "bad-utf8"}:
+                    if self.reader.complete:  # what was cut came after the answer
+                        return None
                     return "truncated", "the stream ended in the middle of an event"
                 return error.kind, str(error)
         return None
