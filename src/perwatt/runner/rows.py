@@ -46,7 +46,9 @@ def request_row(
 ) -> Row:
     """A row of requests.parquet. `phase`: the load it belongs to, which says what is warm-up."""
     reply = request.reply
-    energy = msgspec.structs.asdict(share) if share else {}
+    # Every row has every key: one pair may be measured and the next one not.
+    unknown = dict.fromkeys(EnergyShare.__struct_fields__)
+    energy = msgspec.structs.asdict(share) if share else unknown
     judgement = score.judgement if score else None
     row = {
         "request_id": request.request_id,

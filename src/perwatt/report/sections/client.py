@@ -18,7 +18,9 @@ def _seconds(value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, float) and abs(value) < 100:
+        return f"{value:.3g}"
+    return f"{value:,.0f}"
 
 
 def _share(value: Any) -> str:

@@ -51,7 +51,8 @@ def results(view: View) -> Section:
             "labels": view.labels,
             "counts": [(p.served, p.attempted, p.failed) for p in view.pairs],
             "outside": [line for p in view.pairs if (line := _outside(p))],
-            "missing": _missing([*(row for _, rows in groups for row in rows), *rest]),
+            "missing": _missing([row for _, rows in groups for row in rows]),
+            "missing_rest": _missing(rest),
             "methods": sorted(
                 {c.method for _, rows in groups for row in rows for c in row.cells if c.method}
             ),

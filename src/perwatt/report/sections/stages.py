@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from markupsafe import Markup
 
 from perwatt.core.estimate import Estimate
@@ -19,7 +20,6 @@ __all__ = ["stages"]
 
 COLUMNS = (
     ("requests_per_s", "Requests/s"),
-    ("output_tokens_per_s", "Output tok/s"),
     ("goodput", "Goodput"),
     ("ttft_p50", "TTFT p50"),
     ("ttft_p99", "TTFT p99"),
@@ -74,18 +74,36 @@ def _table(label: str, mine: Sequence[StageSummary], several: bool) -> Table:
         for name, head in COLUMNS
         if any((e := stage.metrics.get(name)) and e.value is not None for stage in mine)
     ]
+    paced = any(stage.offered_per_s is not None for stage in mine)
     rows: list[tuple[Cell | str, ...]] = [
         (
             stage.load + (f" ({stage.stopped})" if stage.stopped else ""),
             DASH if stage.in_flight is None else f"{stage.in_flight:.1f}",
-            DASH if stage.offered_per_s is None else f"{stage.offered_per_s:g}",
-            *(cell(stage.metrics.get(name)) for name, _ in shown),
-            f"{stage.failed} of {stage.attempted}",
+            *([_offered(stage)] if paced else []),
+            *(_bare(stage.metrics.get(name)) for name, _ in shown),
+            str(stage.failed),
         )
         for stage in mine
     ]
-    head = ("Load", "In flight", "Offered/s", *(head for _, head in shown), "Failed")
-    return Table(caption=label if several else "Each stage of the load", head=head, rows=rows)
+    offered = ["Offered/s"] if paced else []
+    head = ("Load", "In flight", *offered, *(head for _, head in shown), "Failed")
+    caption = label if several else "Each stage of the load"
+    grades = {e.grade for stage in mine for e in stage.metrics.values() if e.grade}
+    if grades:
+        caption += f"; joules are of grade {', '.join(sorted(grades))}"
+    return Table(caption=caption, head=head, rows=rows)
+
+
+def _bare(estimate: Estimate | None) -> Cell:
+    """Without what the head and the caption say once: a unit that takes no prefix, the grade."""
+    if estimate is None:
+        return cell(estimate)
+    unit = estimate.unit if estimate.unit in {"s", "J"} else ""
+    return cell(msgspec.structs.replace(estimate, unit=unit, grade=None))
+
+
+def _offered(stage: StageSummary) -> str:
+    return DASH if stage.offered_per_s is None else f"{stage.offered_per_s:g}"
 
 
 def _latency(view: View, found: Sequence[Own]) -> Figure | None:
