@@ -48,7 +48,7 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--model", "x", "--limmit", "3"], "--limit"),
         (["run", "--model", "x", "--limit", "many"], "limit"),
         (["run", "--model", "x", "--limit", "0"], "--limit 0 is not usable"),
-        (["run", "--model", "x", "--load", "open"], "--load 'open' is not usable"),
+        (["run", "--model", "x", "--load", "open"], "--load 'open' cannot be read"),
         (["run", "--model", "x", "--workload", "coer"], "Did you mean core"),
         (["run", "--model", "x", "--attribution", "tiem"], "Did you mean time"),
         (["run", "no-such-spec.toml"], "no spec file no-such-spec.toml"),

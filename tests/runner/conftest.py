@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from perwatt.fakeserver.settings import Settings
+from perwatt.fakeserver.spawn import Spawned, spawn
+
 
 class Server:
     """Answers every question with `answer(n)`, the n-th request from 0, in its own thread."""
@@ -21,6 +24,8 @@ class Server:
         """Text to stream, or an HTTP status to fail with."""
         self.asked = 0
         self.token_s = 0.002
+        self.handler: Callable[[web.Request], Any] = self._chat
+        """May be wrapped, to answer otherwise."""
         self.url = ""
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -39,7 +44,7 @@ class Server:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/chat/completions", self._handled)
         app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
@@ -53,6 +58,10 @@ class Server:
 
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "m"}, {"id": "n"}]})
+
+    async def _handled(self, request: web.Request) -> web.StreamResponse:
+        response: web.StreamResponse = await self.handler(request)
+        return response
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         answer = self.answer(self.asked)
@@ -103,3 +112,10 @@ def questions(tmp_path: Path) -> Path:
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return file
+
+
+@pytest.fixture(scope="session")
+def fake() -> Iterator[Spawned]:
+    """The fast server of known truth, in a process of its own: 4 words, 2 ms and 1 ms apart."""
+    with spawn(Settings(ttft="2ms", itl="1ms", tokens=4, retry_after_s=0.05)) as one:
+        yield one
