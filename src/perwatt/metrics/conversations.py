@@ -11,6 +11,8 @@ from perwatt.core.records import Columns
 
 __all__ = ["joined", "superseded"]
 
+Key = tuple[Any, Any, Any]
+
 SUMMED = (
     "energy_gross_j",
     "energy_net_j",
@@ -57,10 +59,10 @@ def superseded(requests: Columns) -> set[int]:
     """Rows of turns that were asked again, as when a run was cut within a conversation."""
     if not any(requests.get("turn") or ()):
         return set()
-    latest: dict[tuple[Any, Any, int], int] = {}
+    latest: dict[tuple[Key, int], int] = {}
     old: set[int] = set()
     for row, key in enumerate(_keys(requests)):
-        turn = (*key, requests["turn"][row] or 0)
+        turn = key, requests["turn"][row] or 0
         if turn in latest:
             before = latest[turn]
             newer = requests["dispatched_ns"][row] >= requests["dispatched_ns"][before]
@@ -71,19 +73,20 @@ def superseded(requests: Columns) -> set[int]:
     return old
 
 
-def _conversations(requests: Columns) -> dict[tuple[Any, Any], list[int]]:
+def _conversations(requests: Columns) -> dict[Key, list[int]]:
     """Rows of each, its last turn last."""
-    found: dict[tuple[Any, Any], list[int]] = {}
+    found: dict[Key, list[int]] = {}
     for row, key in enumerate(_keys(requests)):
         found.setdefault(key, []).append(row)
     turns = requests["turn"]
     return {key: sorted(rows, key=lambda row: turns[row] or 0) for key, rows in found.items()}
 
 
-def _keys(requests: Columns) -> list[tuple[Any, Any]]:
+def _keys(requests: Columns) -> list[Key]:
+    """Item, repeat and stage."""
     size = len(requests["item_id"])
-    repeats = requests.get("repeat") or [None] * size
-    return list(zip(requests["item_id"], repeats, strict=True))
+    repeats, stages = (requests.get(name) or [None] * size for name in ("repeat", "stage"))
+    return list(zip(requests["item_id"], repeats, stages, strict=True))
 
 
 def _one(name: str, column: list[Any], rows: list[int]) -> Any:

@@ -47,6 +47,7 @@ def finish(
     traps = traps_of(journal, run["energy"])
     shares = flagged(shares, traps, journal.requests)
     domains = {d["name"]: msgspec.convert(d, Domain) for d in run["energy"]["domains"]}
+    phases = {phase.phase_id: phase for phase in journal.phases}
     write_tables(
         run_dir.path,
         requests=columns(
@@ -56,6 +57,7 @@ def finish(
                 scores.get(request.request_id),
                 shares.get(request.request_id),
                 workload.name,
+                phases.get(request.phase_id),
             )
             for request in journal.requests
         ),
