@@ -2,11 +2,11 @@
 
 python -m benchmarks.kill_nine [--kills 200] [--engine-share 0.2] [--seed 0] [--jobs 2] [--keep DIR]
 
-Every run is the command `perwatt run`, against a server that remembers all it served, or on the
-embedded engine. It is killed (the process alone, or its whole group) at a moment anywhere from its
-start to its usual length, and `perwatt resume`d, which may be killed again, until it ends well.
-The journal is read all the while; kill_nine_checks.py says what must hold at the end. Exit 1 if
-anything does not.
+Every run is the command `perwatt run`, against `perwatt fake-server`, which remembers all that it
+served, or on the embedded engine. It is killed (the process alone, or its whole group) at a moment
+anywhere from its start to its usual length, and `perwatt resume`d, which may be killed again, until
+it ends well. The journal is read all the while; kill_nine_checks.py says what must hold at the end.
+Exit 1 if anything does not.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.kill_nine_checks import Found, Kill, Planned, check
-from benchmarks.kill_nine_server import MODELS, Server
 from benchmarks.kill_nine_sitting import PHASES, Sitting, left_behind, phase_of, sit, whole_lines
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import PerwattError
+from perwatt.fakeserver.settings import Settings
+from perwatt.fakeserver.spawn import Spawned, spawn
 from perwatt.workloads.load import load, sample
 
 ENGINE = "smollm2-135m"
@@ -39,7 +40,23 @@ AGAIN = 0.75
 GROUP = 0.5
 """Chance that a kill is of the whole process group."""
 MOST_FAULTS = 30
-LOADS = ("closed:1", "closed:4", "closed:8")
+MODELS = ("one", "two")
+LOADS = (
+    ("closed:1",),
+    ("closed:4",),
+    ("closed:8", "--workers", "2"),
+    ("poisson:40",),
+    ("closed:2@1s,closed:6@1s",),
+)
+TIMED_S = 2.0
+"""Of the last: how long it goes on for each pair and round, over the items again and again."""
+PROGRAMS, TALKS, PLAIN = 6, 3, 12
+QUESTIONS = (
+    *(f"p{n}" for n in range(PROGRAMS)),
+    *(f"t{n}" for n in range(TALKS)),
+    *(f"q{n}" for n in range(PLAIN)),
+)
+PROGRAM = "```python\ndef twice(x):\n    return x + x\n```"
 
 
 class Kind(NamedTuple):
@@ -103,9 +120,14 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="leave the runs that went wrong here")
     asked = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="kill-nine-") as folder, Server() as server:
-        campaign = Campaign(asked, Path(folder), server)
-        campaign.run()
+    with tempfile.TemporaryDirectory(prefix="kill-nine-") as folder:
+        answers = Path(folder, "answers.jsonl")
+        lines = [{"prompt": question(f"p{n}"), "answer": PROGRAM} for n in range(PROGRAMS)]
+        answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        settings = Settings(models=MODELS, ttft="20ms", itl="5ms", tokens=8, answers=str(answers))
+        with spawn(settings) as server:
+            campaign = Campaign(asked, Path(folder), server)
+            campaign.run()
     report(campaign.totals, time.monotonic() - began)
     sys.exit(1 if campaign.totals.faults else 0)
 
@@ -113,7 +135,7 @@ def main() -> None:
 class Campaign:
     """All the runs, `jobs` at a time."""
 
-    def __init__(self, asked: argparse.Namespace, folder: Path, server: Server) -> None:
+    def __init__(self, asked: argparse.Namespace, folder: Path, server: Spawned) -> None:
         self.asked = asked
         self.folder = folder
         self.server = server
@@ -147,8 +169,8 @@ class Campaign:
         try:
             found = self.sittings(job, run, args, kills)
             if not found.faults:
-                served = None if job.kind.name == "engine" else list(self.server.served)
-                found = check(run, planned, kills, served)
+                truth = None if job.kind.name == "engine" else self.server.truth()
+                found = check(run, planned, kills, truth)
             if left := left_behind(run):
                 found.faults.append(f"processes {left} outlived the run")
         except (AssertionError, PerwattError) as error:
@@ -183,49 +205,56 @@ class Campaign:
                 faults.append(f"processes {left} outlived kill {len(kills) + 1}")
             journal = run / "journal.jsonl"
             lines = whole_lines(journal) if journal.exists() else b""
-            kills.append(Kill(at_ns, lines, self.server.last))
+            kills.append(Kill(at_ns, lines))
         if sitting.exit_code:
             last = " ".join(sitting.error.strip().splitlines()[-2:])
             faults.append(f"`perwatt {verb[0]}` ended with {sitting.exit_code}: {last}")
         return Found(faults, 0)
 
     def plan(self, kind: Kind, name: str) -> tuple[Planned, tuple[str, ...]]:
-        """What is asked, and by which options. Questions name the run: servings tell it apart."""
+        """What is asked, and by which options. Items name the run: the server tells them apart."""
         if kind.name == "engine":
-            core = load("core")
-            items = {item.id: "" for item in sample(core, ENGINE_ITEMS, 0).items}
+            items = tuple(item.id for item in sample(load("core"), ENGINE_ITEMS, 0).items)
             return Planned(kind.pairs, items), kind.args
-        items = {f"q{n}": f"What is {n} and {n}, in {name}?" for n in range(20)}
-        items |= {f"p{n}": f"Write the program {n} of {name}." for n in range(6)}
+        items = tuple(f"{q}-{name}" for q in QUESTIONS)
         file = self.folder / f"{name}.jsonl"
-        file.write_text("".join(item_line(*item) for item in items.items()), encoding="utf-8")
-        return Planned(kind.pairs, items), (*kind.args, "--workload", str(file))
+        file.write_text("".join(map(item_line, items)), encoding="utf-8")
+        timed_s = TIMED_S * len(kind.pairs) if "@" in kind.key else None
+        return Planned(kind.pairs, items, timed_s), (*kind.args, "--workload", str(file))
 
 
-def item_line(name: str, question: str) -> str:
-    """One item; those that ask for a program take their time to score."""
+def question(name: str) -> str:
+    """The same in every run."""
+    return f"Write the program {name}." if name.startswith("p") else f"What is {name}?"
+
+
+def item_line(name: str) -> str:
+    """One item: a question, a conversation, or a program, which takes its time to score."""
+    kind = name.partition("-")[0]
     item: dict[str, Any] = {
         "id": name,
         "kind": "killed",
-        "messages": [{"role": "user", "content": question}],
+        "messages": [{"role": "user", "content": question(kind)}],
         "reference": "A",
         "scorer": "exact",
     }
-    if "program" in question:
+    if kind.startswith("p"):
         options = {"test": "def check(f):\n    assert f(2) == 4", "entry_point": "twice"}
         item |= {"scorer": "code", "options": options}
+    if kind.startswith("t"):
+        item["turns"] = ["And then?", "And at last?"]
     return json.dumps(item) + "\n"
 
 
 def served_kinds(url: str) -> list[Kind]:
-    """One and two pairs under several loads."""
+    """One and two pairs under each load."""
     kinds = []
-    for load_words in LOADS:
+    for words, *more in LOADS:
         for pairs in (MODELS[:1], MODELS):
             models = [part for model in pairs for part in ("--model", model)]
-            common = ("--idle-s", "0.3", "--warmup", "2", "--rounds", str(len(pairs)))
-            args = ("--endpoint", url, *models, "--load", load_words, *common)
-            kinds.append(Kind("server", f"{load_words} of {len(pairs)}", args, pairs))
+            common = ("--idle-s", "0.3", "--warmup", "2", "--rounds", str(len(pairs)), *more)
+            args = ("--endpoint", url, *models, "--load", words, *common)
+            kinds.append(Kind("server", f"{words}, pairs: {len(pairs)}", args, pairs))
     return kinds
 
 

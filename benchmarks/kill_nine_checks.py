@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from benchmarks.kill_nine_server import Served
 from perwatt.core.records import SET_ASIDE, Request
+from perwatt.fakeserver.truth import Truth
+from perwatt.runner.plan_left import SHORTEST_S
 from perwatt.store.journal import read_journal
 from perwatt.store.lines import decode_lines
 from perwatt.store.load import load_tables
@@ -30,8 +30,9 @@ class Planned(NamedTuple):
     """What the run was to ask."""
 
     pairs: tuple[str, ...]
-    items: Mapping[str, str]
-    """id → the question's text."""
+    items: tuple[str, ...]
+    timed_s: float | None = None
+    """How long each pair was to be under load; None: until each item has been asked once."""
 
 
 class Kill(NamedTuple):
@@ -40,8 +41,6 @@ class Kill(NamedTuple):
     at_ns: int
     lines: bytes
     """The journal's whole lines."""
-    served: int
-    """Number of the newest request that had reached the server."""
 
 
 class Found(NamedTuple):
@@ -54,49 +53,72 @@ class Found(NamedTuple):
 
 
 def check(
-    run: Path, planned: Planned, kills: Sequence[Kill], served: Sequence[Served] | None
+    run: Path, planned: Planned, kills: Sequence[Kill], truth: Sequence[Truth] | None
 ) -> Found:
-    """All that is wrong with a finished run. `served`: the server's own truth, if it has one."""
+    """All that is wrong with a finished run. `truth`: what the server says it served, if it can."""
     status = json.loads((run / "run.json").read_bytes())["status"]
     if status != "complete":
         return Found([f"the run says {status} after its last sitting ended well"], 0)
     table = load_tables(run).requests
     rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     counted = [row for row in rows if row["status"] not in SET_ASIDE]
+    final = [row for row in counted if "/turn-" not in row["request_id"]]
     beyond = _after_last_samples(run, rows)
     faults = [
-        *_once_each(planned, counted, rows),
+        *_once_each(planned, final, rows),
+        *_as_long(run, planned),
         *_kept(run, kills, {row["request_id"]: row for row in rows}),
         *_energy(run, rows, beyond),
         *_gaps(run, kills),
-        *(_as_served(planned, counted, kills, served) if served is not None else ()),
+        *(_as_served(run, counted, kills, truth) if truth is not None else ()),
     ]
-    return Found(faults, len(beyond))
+    unmetered = sum(row["energy_gross_j"] is None for row in rows)
+    return Found(faults, unmetered)
 
 
 def _after_last_samples(run: Path, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Requests that ended when the sampler's readings were not yet in the journal."""
+    """Requests that ended when the sampler's readings of them were not yet in the journal.
+
+    Readings of a sensor that lags show a request only so much later.
+    """
+    ledgers = json.loads((run / "run.json").read_bytes())["ledgers"]
     newest: dict[int, int] = {}
     for power in read_journal(run / "journal.jsonl").power:
         marks = [sample.t_ns for sample in power.samples]
         newest[power.session] = max([*marks, newest.get(power.session, 0)])
-    return {
-        row["request_id"] for row in rows if row["last_chunk_ns"] > newest.get(row["session"], 0)
-    }
+    beyond = set()
+    for row in rows:
+        lag_s = ledgers.get(row["pair_id"], {}).get("fit", {}).get("lag_s", 0.0)
+        if row["last_chunk_ns"] + lag_s * 1e9 > newest.get(row["session"], 0):
+            beyond.add(row["request_id"])
+    return beyond
 
 
 def _once_each(
-    planned: Planned, counted: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+    planned: Planned, final: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
-    times = Counter((row["pair_id"], row["item_id"]) for row in counted)
+    times = Counter((row["pair_id"], row["item_id"]) for row in final)
     wanted = {(pair, item) for pair in planned.pairs for item in planned.items}
-    yield from (f"{key} was lost" for key in sorted(wanted - set(times)))
-    yield from (f"{key} counts {n} times" for key, n in sorted(times.items()) if n > 1)
+    if planned.timed_s is None:
+        yield from (f"{key} was lost" for key in sorted(wanted - set(times)))
+        yield from (f"{key} counts {n} times" for key, n in sorted(times.items()) if n > 1)
     yield from (f"{key} was never planned" for key in sorted(set(times) - wanted))
     ids = Counter(row["request_id"] for row in rows)
     yield from (f"{name} is {n} rows" for name, n in ids.items() if n > 1)
-    failed = [row["request_id"] for row in counted if row["status"] != "ok"]
+    failed = [row["request_id"] for row in rows if row["status"] in {"error", "retried"}]
     yield from (f"{name} failed, and no server did" for name in failed)
+
+
+def _as_long(run: Path, planned: Planned) -> Iterator[str]:
+    """A stage with a time limit has had its time, over all sittings."""
+    if planned.timed_s is None:
+        return
+    phases = [p for p in read_journal(run / "journal.jsonl").phases if p.kind == "load"]
+    for pair in planned.pairs:
+        mine = [(p.start_ns, p.end_ns) for p in phases if p.pair_id == pair]
+        lasted_s = sum((end - start) / 1e9 for start, end in mine if end is not None)
+        if lasted_s < planned.timed_s - len(mine) * SHORTEST_S:
+            yield f"{pair} was under load for {lasted_s:.2f} s, not {planned.timed_s:g} s"
 
 
 def _kept(run: Path, kills: Sequence[Kill], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -184,41 +206,53 @@ def _recounted_j(
 
 
 def _as_served(
-    planned: Planned,
+    run: Path,
     counted: Sequence[Mapping[str, Any]],
     kills: Sequence[Kill],
-    served: Sequence[Served],
+    truth: Sequence[Truth],
 ) -> Iterator[str]:
-    """Each answer is one that the server sent in full, for that very question, and only once."""
-    truth = {each.number: each for each in served}
-    used: Counter[int] = Counter()
+    """Each answer was sent in full just then, and what has finished is not asked again."""
+    servings: dict[str, list[Truth]] = {}
+    for each in truth:
+        servings.setdefault(each.request_id, []).append(each)
     for row in counted:
         name = row["request_id"]
-        found = re.search(r"served as (\d+)", row["text"])
-        each = truth.get(int(found[1])) if found else None
-        if each is None:
-            yield f"{name} holds an answer that the server never gave"
-            continue
-        used[each.number] += 1
-        if not each.done or each.model != row["pair_id"]:
-            yield f"{name} holds the answer {each.number}, which was cut or another model's"
-        if each.question != planned.items[row["item_id"]]:
-            yield f"{name} holds the answer to another question"
-    yield from (f"the answer {number} is used {n} times" for number, n in used.items() if n > 1)
-    names = {question: item for item, question in planned.items.items()}
+        # Marks of two processes on one host compare: both clocks are CLOCK_MONOTONIC.
+        own = [
+            each
+            for each in servings.get(name, ())
+            if row["dispatched_ns"] <= each.complete_ns and each.before_ns
+            and each.before_ns[-1] <= row["last_chunk_ns"]
+        ]  # fmt: skip
+        if len(own) != 1 or own[0].ended != "done":
+            yield f"{name} was served {len(own)} times while it was in flight"
+        elif (own[0].text, own[0].model) != (row["text"], row["pair_id"]):
+            yield f"{name} holds another text than was served"
+    warming = _warm_ups(run, kills)
     for n, kill in enumerate(kills, start=1):
         finished = _finished(kill.lines)
-        for each in served:
-            key = (each.model, names.get(each.question, ""))
-            if each.number > kill.served and key in finished:
-                yield f"{key} had finished at kill {n}, and was asked again as {each.number}"
+        for name in sorted(finished & servings.keys()):
+            for each in servings[name]:
+                late = each.first_byte_ns > kill.at_ns
+                if late and not any(a <= each.first_byte_ns <= b for a, b in warming):
+                    yield f"{name} had finished at kill {n}, and was asked again"
 
 
-def _finished(lines: bytes) -> set[tuple[str, str]]:
+def _warm_ups(run: Path, kills: Sequence[Kill]) -> list[tuple[int, int]]:
+    """Their stretches; one that was cut lasted until the kill that cut it."""
+    phases = [p for p in read_journal(run / "journal.jsonl").phases if p.kind == "warmup"]
+    ends = [
+        (p.start_ns, p.end_ns, [k.at_ns for k in kills if k.at_ns > p.start_ns]) for p in phases
+    ]
+    return [(start, end or min(cut)) for start, end, cut in ends]
+
+
+def _finished(lines: bytes) -> set[str]:
+    """Ids of what counts in these lines of a journal."""
     decoder = msgspec.json.Decoder(dict[str, Any])
     records = [decoder.decode(line) for line in lines.splitlines()]
     return {
-        (record["pair_id"], record["item_id"])
+        record["request_id"]
         for record in records
         if record["type"] == "request" and record["reply"]["status"] not in SET_ASIDE
     }
