@@ -44,8 +44,11 @@ def request_body(
         body["min_p"] = sampling.min_p
     if stop:
         body["stop"] = stop
-    if sampling.logprobs:
-        body["logprobs"] = True if mode == "chat" else 1
+    if sampling.logprobs and mode == "chat":
+        body["logprobs"] = True
+        body.update(quirk.logprobs_body)
+    elif sampling.logprobs:
+        body["logprobs"] = 1
     for name in quirk.leaves_out:
         body.pop(name, None)
     body.update(quirk.extra_body)

@@ -34,6 +34,8 @@ class Quirk(msgspec.Struct, frozen=True, kw_only=True):
     """Sampling fields that it refuses."""
     extra_body: dict[str, Any] = {}
     """Sent with every request, besides what was asked for."""
+    logprobs_body: dict[str, Any] = {}
+    """Sent besides where a chat's log-probabilities are asked for."""
     headers: dict[str, str] = {}
     """Sent with every answer asked for."""
     version: tuple[str, str] | None = None

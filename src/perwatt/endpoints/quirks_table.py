@@ -13,6 +13,8 @@ QUIRKS = (
         owned_by=("llamacpp",),
         # A prompt read from the cache costs no joules: repeats would look cheaper than they are.
         extra_body={"cache_prompt": False},
+        # Else each token comes with the twenty likeliest.
+        logprobs_body={"top_logprobs": 1},
         # It drops the connection right after a stream without saying so: the next request on it
         # would be lost.
         headers={"Connection": "close"},
