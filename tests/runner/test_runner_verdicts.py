@@ -3,90 +3,30 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from perwatt.core.records import PairIdentity, Phase, Reply, Request, Sampling
-from perwatt.core.summary import EnergyLedger
-from perwatt.runner.verdicts import Evidence, find_verdicts
-
-PAIR = PairIdentity(pair_id="a", label="Model A", model="a", engine="e")
+from perwatt.core.records import Phase, Request
+from perwatt.runner.verdicts import find_verdicts
+from tests.runner.asked_load import PAIR, evidence, ledger, phase, request
 
 
-def request(n: int, status: str = "ok", kind: str | None = None) -> Request:
-    reply = msgspec.convert(
-        {"status": status, "dispatched_ns": 0, "last_chunk_ns": 1, "error_kind": kind}, Reply
+def failed(n: int, kind: str, status: str = "error") -> Request:
+    whole = request(n)
+    answer = msgspec.structs.replace(
+        whole.reply, status=status, error_kind=kind, first_chunk_ns=None, chunk_offsets_ns=()
     )
-    return Request(
-        request_id=f"a/{n}/0",
-        item_id=str(n),
-        pair_id="a",
-        session=1,
-        phase_id="p",
-        repeat=0,
-        scheduled_ns=0,
-        in_flight=1,
-        prompt_sha256=None,
-        sampling=Sampling(),
-        reply=reply,
-    )
+    return msgspec.structs.replace(whole, reply=answer)
 
 
 def load(neighbours: float | None, own: float | None = 0.01, kind: str = "load") -> Phase:
-    return msgspec.convert(
-        {
-            "phase_id": "p",
-            "kind": kind,
-            "session": 1,
-            "pair_id": "a",
-            "start_ns": 0,
-            "end_ns": 10**9,
-            "neighbour_share": neighbours,
-            "own_share": own,
-        },
-        Phase,
-    )
-
-
-def ledger(**changed: object) -> EnergyLedger:
-    clean = EnergyLedger(
-        pair_id="a",
-        device_j=100.0,
-        requests_j=90.0,
-        idle_j=10.0,
-        unattributed_j=0.0,
-        prefill_j=40.0,
-        decode_j=50.0,
-        idle_power_w=3.0,
-        window_s=10.0,
-        domains=("package-0",),
-        boundary="package",
-        grade="B",
-        gain_low=0.95,
-        gain_high=1.05,
-    )
-    return msgspec.structs.replace(clean, **changed)
-
-
-def clean(**changed: object) -> Evidence:
-    evidence = Evidence(
-        pairs={"a": PAIR},
-        requests=tuple(request(n) for n in range(40)),
-        phases=(load(0.0),),
-        ledgers={"a": ledger()},
-        energy={"line": "Energy: RAPL.", "grade": "B", "boundary": "package", "domains": []},
-        sessions=1,
-        in_flight=1,
-        attribution="time",
-        unmeasured={"a": 0},
-    )
-    return msgspec.structs.replace(evidence, **changed)
+    return phase(neighbour_share=neighbours, own_share=own, kind=kind)
 
 
 def test_a_clean_run_has_none() -> None:
-    assert find_verdicts(clean()) == []
+    assert find_verdicts(evidence()) == []
 
 
 UPCAST = msgspec.structs.replace(PAIR, upcast_from="Q4_1", precision="Q8_0")
-ONE_FAILED = (request(0, "error", "timeout"), *map(request, range(1, 40)))
-ALL_FAILED = tuple(request(n, "error", "reset") for n in range(40))
+ONE_FAILED = (failed(0, "timeout-first"), *map(request, range(1, 40)))
+ALL_FAILED = tuple(failed(n, "reset") for n in range(40))
 UNKNOWN = {"line": "Energy is UNKNOWN.", "grade": None}
 
 
@@ -113,20 +53,22 @@ UNKNOWN = {"line": "Energy is UNKNOWN.", "grade": None}
 def test_each_cause_has_its_verdict_and_no_other(
     changed: dict[str, object], code: str, severity: str
 ) -> None:
-    (verdict,) = find_verdicts(clean(**changed))
+    (verdict,) = find_verdicts(evidence(**changed))
     assert (verdict.code, verdict.severity) == (code, severity)
     assert verdict.sentence.endswith(".")
 
 
 def test_unknown_neighbours_are_not_called_quiet_or_busy() -> None:
-    assert find_verdicts(clean(phases=(load(None),))) == []
+    assert find_verdicts(evidence(phases=(load(None),))) == []
 
 
 def test_cancelled_requests_are_no_failures() -> None:
-    requests = (request(0, "cancelled"), *map(request, range(1, 40)))
-    assert find_verdicts(clean(requests=requests)) == []
+    requests = (failed(0, "", "cancelled"), *map(request, range(1, 40)))
+    assert find_verdicts(evidence(requests=requests)) == []
 
 
 def test_gravest_first() -> None:
-    found = find_verdicts(clean(sessions=2, phases=(load(0.5),), energy={"line": "", "grade": "D"}))
+    found = find_verdicts(
+        evidence(sessions=2, phases=(load(0.5),), energy={"line": "", "grade": "D"})
+    )
     assert [v.severity for v in found] == ["invalid", "warning", "note"]

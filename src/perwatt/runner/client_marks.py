@@ -1,0 +1,87 @@
+"""Durations that the client's audit is judged on, from the raw marks of a reply. Seconds; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from perwatt.core.clock import seconds
+from perwatt.core.records import Reply, Request
+
+__all__ = [
+    "gaps_s",
+    "latency_s",
+    "mean_in_flight",
+    "quantile",
+    "send_s",
+    "server_total_s",
+    "server_ttft_s",
+    "ttft_s",
+]
+
+
+def quantile(values: Iterable[float | None], q: float) -> float | None:
+    """The least of the known values that is not exceeded by a share `q` of them; None of none."""
+    known = np.array([v for v in values if v is not None], dtype=np.float64)
+    return float(np.quantile(known, q, method="inverted_cdf")) if len(known) else None
+
+
+def latency_s(reply: Reply) -> float:
+    """Dispatch to last chunk."""
+    return seconds(reply.dispatched_ns, reply.last_chunk_ns)
+
+
+def ttft_s(reply: Reply) -> float | None:
+    """Dispatch to first chunk; None where none came."""
+    if reply.first_chunk_ns is None:
+        return None
+    return seconds(reply.dispatched_ns, reply.first_chunk_ns)
+
+
+def gaps_s(reply: Reply) -> list[float]:
+    """Between chunks that followed each other."""
+    offsets = reply.chunk_offsets_ns
+    return [seconds(a, b) for a, b in pairwise(offsets)]
+
+
+def send_s(reply: Reply) -> float | None:
+    """Dispatch to the first byte handed to the kernel; connecting is in it where it was new."""
+    return None if reply.sent_ns is None else seconds(reply.dispatched_ns, reply.sent_ns)
+
+
+def server_total_s(reply: Reply) -> float | None:
+    """What the server says the request took: its total, else the sum of its parts."""
+    told = reply.server
+    if told is None:
+        return None
+    if told.total_s is not None:
+        return told.total_s
+    if told.prefill_s is None or told.decode_s is None:
+        return None
+    return (told.queue_s or 0.0) + (told.load_s or 0.0) + told.prefill_s + told.decode_s
+
+
+def server_ttft_s(reply: Reply) -> float | None:
+    """What the server says the first token took: its own figure, else what comes before it."""
+    told = reply.server
+    if told is None:
+        return None
+    if told.ttft_s is not None:
+        return told.ttft_s
+    if told.prefill_s is None:
+        return None
+    return (told.queue_s or 0.0) + (told.load_s or 0.0) + told.prefill_s
+
+
+def mean_in_flight(requests: Sequence[Request]) -> float | None:
+    """Mean over the time from the first dispatch to the last. None where that is no time at all."""
+    if not requests:
+        return None
+    start = min(r.reply.dispatched_ns for r in requests)
+    end = max(r.reply.dispatched_ns for r in requests)
+    if end <= start:
+        return None
+    lengths = (min(r.reply.last_chunk_ns, end) - r.reply.dispatched_ns for r in requests)
+    return sum(max(0, length) for length in lengths) / (end - start)

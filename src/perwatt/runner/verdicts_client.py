@@ -1,0 +1,149 @@
+"""Was the client the limit? Its own lateness, its connections, and what the server says instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from perwatt.core.records import Verdict
+from perwatt.runner.client_marks import (
+    gaps_s,
+    latency_s,
+    quantile,
+    send_s,
+    server_total_s,
+    ttft_s,
+)
+from perwatt.runner.client_view import loop_cores
+from perwatt.runner.verdicts_evidence import Evidence, Loaded
+
+__all__ = ["client_bound", "connections", "server_disagrees"]
+
+BUSY_LOOP, FULL_LOOP = 0.8, 0.95
+"""Above four fifths of a core a reply waits for others more often than not (M/D/1: the mean wait
+passes two service times at 0.8); near one there is no idle left for the server to be seen in."""
+LEAST_S = 0.5
+"""A shorter phase is all start."""
+NOISE_S = 0.002
+"""Timers and the scheduler are late by up to this on an idle machine; the aim is TTFT to 2 ms."""
+OF_TTFT, OF_ITL = 0.1, 0.25
+"""Lateness that changes a TTFT by a tenth, or a gap between chunks by a quarter, is no detail."""
+LEAST_PROBES = 20
+NEW_SHARE, LEAST_CONNECTIONS = 0.1, 20
+APART_S, APART_SHARE = 0.010, 0.2
+IMPOSSIBLE_S, IMPOSSIBLE_SHARE = 0.005, 0.05
+"""A server whose request took longer than ours saw, by more than its clocks' rounding."""
+LEAST_TOLD = 5
+
+
+def client_bound(_: Evidence, load: Loaded) -> Iterable[Verdict]:
+    """The asking thread was full, or came to replies or to sending too late to be believed."""
+    ttft = quantile((ttft_s(r.reply) for r in load.answered), 0.5)
+    itl = quantile((g for r in load.answered for g in gaps_s(r.reply)), 0.5)
+    limits = [part * of for part, of in ((OF_TTFT, ttft), (OF_ITL, itl)) if of]
+    limit_s = max(NOISE_S, min(limits, default=NOISE_S))
+    cores = loop_cores(a for a in load.audits if a.wall_s >= LEAST_S) or 0.0
+    lags = [a.loop_lag_s for a in load.audits if a.loop_lag_s and a.probes >= LEAST_PROBES]
+    lag_p50, lag_p99 = max((x[0] for x in lags), default=0.0), max((x[2] for x in lags), default=0)
+    sent = (send_s(r.reply) for r in load.attempts if r.reply.connection == "reused")
+    send_p99 = quantile(sent, 0.99) or 0.0
+    beside = f", beside a median TTFT of {_ms(ttft)}" if ttft else ""
+    said = []
+    if cores > BUSY_LOOP:
+        said.append(f"its asking thread took {cores:.0%} of a core")
+    if lag_p99 > limit_s:
+        said.append(f"it came {_ms(lag_p99)} late to what had arrived (p99){beside}")
+    if send_p99 > limit_s:
+        said.append(f"requests left {_ms(send_p99)} after they were dispatched (p99)")
+    if not said:
+        return
+    grave = cores > FULL_LOOP or lag_p50 > limit_s or (ttft is not None and lag_p99 > ttft)
+    yield Verdict(
+        code="client-bound",
+        severity="invalid" if grave else "warning",
+        sentence=f"perwatt itself was the limit under {load.label}: {_and(said)}; "
+        + ("its times and rates are the client's." if grave else "its times are too long by that."),
+        mend="Ask with more processes (--workers), or with fewer in flight."
+        if cores > BUSY_LOOP / 2
+        else "Leave perwatt a core of its own, or drive the server from another machine.",
+        pair_id=load.pair_id,
+    )
+
+
+def connections(_: Evidence, load: Loaded) -> Iterable[Verdict]:
+    """More connections opened than were ever needed at once: opening them is in the TTFT."""
+    known = [r for r in load.attempts if r.reply.connection is not None]
+    new = [r for r in known if r.reply.connection == "new"]
+    peak = max((r.in_flight for r in known), default=0) * len(load.phases)
+    if len(known) < LEAST_CONNECTIONS or len(new) <= peak + NEW_SHARE * len(known):
+        return
+    opening = quantile((send_s(r.reply) for r in new), 0.5)
+    ttft = quantile((ttft_s(r.reply) for r in new), 0.5)
+    cost = f" Opening one takes {_ms(opening)}" if opening is not None else ""
+    part = f" of the {_ms(ttft)} of TTFT" if cost and ttft else ""
+    yield Verdict(
+        code="connections",
+        severity="warning",
+        sentence=f"{len(new)} of {len(known)} requests to {load.label} opened a connection of "
+        f"their own, though at most {peak} were in flight at once."
+        + (f"{cost}{part}." if cost else ""),
+        mend="Let the server, or the proxy before it, keep connections alive.",
+        pair_id=load.pair_id,
+    )
+
+
+def server_disagrees(_: Evidence, load: Loaded) -> Iterable[Verdict]:
+    """The server's own times and counts beside ours."""
+    told = [
+        (latency_s(r.reply), server)
+        for r in load.answered
+        if (server := server_total_s(r.reply)) is not None
+    ]
+    over = [s - o for o, s in told if s - o > max(IMPOSSIBLE_S, IMPOSSIBLE_SHARE * o)]
+    apart = quantile((ours - server for ours, server in told), 0.5) or 0.0
+    total = quantile((server for _, server in told), 0.5) or 0.0
+    if len(told) >= LEAST_TOLD and len(over) > NEW_SHARE * len(told):
+        yield Verdict(
+            code="server-disagrees",
+            severity="warning",
+            sentence=f"{load.label} says that {len(over)} of {len(told)} requests took longer than "
+            f"they did from here, by {_ms(quantile(over, 0.5))} (median).",
+            mend="Its own times are not to be compared: it counts more than the request, or in "
+            "another unit.",
+            pair_id=load.pair_id,
+        )
+    elif len(told) >= LEAST_TOLD and apart > max(APART_S, APART_SHARE * total):
+        yield Verdict(
+            code="server-disagrees",
+            severity="note",
+            sentence=f"Requests to {load.label} took {_ms(apart)} longer (median) than the "
+            f"{_ms(total)} the server says: in its waiting room, on the network or in the client.",
+            mend="See the client's loop lag; if that is small, it is the network or a queue that "
+            "the server does not count.",
+            pair_id=load.pair_id,
+        )
+    counts = [
+        (r.reply.completion_tokens, r.reply.server.completion_tokens)
+        for r in load.answered
+        if r.reply.server is not None
+        and r.reply.server.completion_tokens is not None
+        and r.reply.completion_tokens is not None
+    ]
+    differ = [a - b for a, b in counts if abs(a - b) > 1]  # the end token is counted by some
+    if differ and len(differ) > NEW_SHARE * len(counts):
+        yield Verdict(
+            code="token-counts-differ",
+            severity="warning",
+            sentence=f"In {len(differ)} of {len(counts)} answers of {load.label} the tokens "
+            "reported to the caller and those in the server's own timings differ, by "
+            f"{quantile(map(abs, differ), 0.5):.0f} (median).",
+            mend="Joules per token are by the count in `usage`; compare both columns.",
+            pair_id=load.pair_id,
+        )
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _ms(seconds: float | None) -> str:
+    return "an unknown time" if seconds is None else f"{seconds * 1e3:.3g} ms"
