@@ -7,15 +7,16 @@ from typing import Any
 
 import msgspec
 
-from perwatt.core.records import SET_ASIDE, Domain, Item, PairIdentity, Score, Workload
+from perwatt.core.records import Domain, Item, Score, Workload
 from perwatt.core.summary import EnergyLedger
+from perwatt.runner.client_view import client_views
 from perwatt.runner.conversation import settled
 from perwatt.runner.events import Listener, Stage
 from perwatt.runner.rows import EnergyShare, columns, power_rows, request_row, score_row
 from perwatt.runner.score import score_all
 from perwatt.runner.shares import share_out
 from perwatt.runner.traps import flagged, traps_of, verdicts_from
-from perwatt.runner.verdicts import Evidence, by_gravity, find_verdicts
+from perwatt.runner.verdicts import by_gravity, evidence_of, find_verdicts
 from perwatt.runner.worker_overlap import in_flight_of_all
 from perwatt.store.journal import Journal, JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
@@ -67,7 +68,10 @@ def finish(
     run["ledgers"] = msgspec.to_builtins(ledgers)
     run["phases"] = msgspec.to_builtins(journal.phases)
     run["sessions"] = len(journal.sessions)
-    evidence = _evidence(run, journal, shares, ledgers)
+    run["client"] = msgspec.to_builtins(
+        client_views(run["pairs"], journal.requests, journal.phases, journal.audits)
+    )
+    evidence = evidence_of(run, journal, items, shares, ledgers)
     run["verdicts"] = msgspec.to_builtins(
         by_gravity([*find_verdicts(evidence), *verdicts_from(traps, run["energy"]["grade"])])
     )
@@ -97,30 +101,3 @@ def _energy(
         if ledger:
             ledgers[pair_id] = ledger
     return shares, ledgers
-
-
-def _evidence(
-    run: dict[str, Any],
-    journal: Journal,
-    shares: dict[str, EnergyShare],
-    ledgers: dict[str, EnergyLedger],
-) -> Evidence:
-    pairs = {k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()}
-    unmeasured = dict.fromkeys(pairs, 0)
-    for request in journal.requests:
-        share = shares.get(request.request_id)
-        if request.reply.status not in SET_ASIDE and (
-            share is None or share.energy_gross_j is None
-        ):
-            unmeasured[request.pair_id] += 1
-    return Evidence(
-        pairs=pairs,
-        requests=journal.requests,
-        phases=journal.phases,
-        ledgers=ledgers,
-        energy=run["energy"],
-        sessions=len(journal.sessions),
-        in_flight=max((r.in_flight for r in journal.requests), default=1),
-        attribution=run["spec"]["attribution"],
-        unmeasured=unmeasured,
-    )
