@@ -36,6 +36,7 @@ def speed_columns(requests: Columns, cluster: Ints, slo: Slo | None) -> dict[str
         marks_s(requests, f"{name}_ns")
         for name in ("dispatched", "first_chunk", "first_answer", "last_chunk", "scheduled")
     )
+    first_try = ~(numbers(requests, "attempt") > 1)
     took, tokens = last - dispatched, numbers(requests, "completion_tokens")
     cached = numbers(requests, "cached_tokens")
     prompt = numbers(requests, "prompt_tokens")
@@ -57,8 +58,9 @@ def speed_columns(requests: Columns, cluster: Ints, slo: Slo | None) -> dict[str
         "ttft_s": (ok, first - dispatched, "first chunk"),
         "ttft_scheduled_s": (ok, first - due, "first chunk"),
         "ttft_answer_s": (ok, answer - dispatched, "first chunk of its answer"),
-        # Of failed ones too: it is the client's, and came before they failed.
-        "schedule_lag_s": (window.due, dispatched - due, "time it was due"),
+        # Of failed ones too: it is the client's, and came before they failed. One that was asked
+        # again waited for the server's sake.
+        "schedule_lag_s": (window.due & first_try, dispatched - due, "time it was due"),
         "decode_s": (several, last - first, "second token"),
         "decode_tokens": (several, tokens - 1, "second token"),
         "tpot_s": (several, tpot, "second token"),

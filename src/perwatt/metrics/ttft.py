@@ -97,7 +97,7 @@ schedule_lag_p50, schedule_lag_p99 = (
         name=f"schedule_lag_p{share * 100:.0f}",
         title=f"Schedule lag, {words}",
         short=f"Lag p{share * 100:.0f}",
-        formula=f"{words} of dispatch − when the request was due, failed requests included",
+        formula=f"{words} of dispatch − when the request was due, first attempts alone",
         aliases=("request dispatch delay (GuideLLM)", "schedule_delay (inference-perf)"),
     )
     for share, words in ((0.5, "median"), (0.99, "99th percentile"))
