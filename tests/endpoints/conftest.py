@@ -168,9 +168,11 @@ def serve_bytes(
         finally:
             await client.close()
             listener.close()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.sleep(0)  # scripts that wait for a request see that none will come
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
                 task.cancel()
-            await asyncio.sleep(0)
+            await asyncio.gather(*rest, return_exceptions=True)
 
     return asyncio.run(go())
 
@@ -179,6 +181,82 @@ def serve_bytes(
 def run_bytes() -> Callable[..., Any]:
     """`run_bytes(script, test)`: `script(peer)` answers each connection, `test(client, server)`."""
     return serve_bytes
+
+
+class FakeOllama:
+    """An Ollama server by its own API: `tags`, `show` and `ps` as given, answers as scripted."""
+
+    def __init__(self) -> None:
+        self.script: list[Step] = []
+        self.status = 200
+        self.show: dict[str, Any] = {
+            "details": {"family": "qwen3", "quantization_level": "Q4_K_M"},
+            "model_info": {"general.parameter_count": 751632384, "general.license": "apache-2.0"},
+            "template": "{{ range .Messages }}{{ .Content }}{{ end }}",
+        }
+        self.ps: dict[str, Any] = {"size": 1000, "size_vram": 750, "context_length": 4096}
+        self.renders = True
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.seen_headers: list[dict[str, str]] = []
+        self.abandoned = asyncio.Event()
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.seen_headers.append(dict(request.headers))
+        body = await request.json() if request.can_read_body else {}
+        self.requests.append((request.path, body))
+        if request.path == "/api/version":
+            return web.json_response({"version": "0.12.6"})
+        if request.path == "/api/tags":
+            models = [{"name": m, "model": m, "size": 522} for m in ("qwen3:0.6b", "base:latest")]
+            return web.json_response({"models": models})
+        if request.path == "/api/show":
+            return web.json_response(self.show)
+        if request.path == "/api/ps":
+            return web.json_response({"models": [{"model": "qwen3:0.6b"} | self.ps]})
+        if body.get("_debug_render_only") and self.renders:
+            text = "<u>" + body["messages"][-1]["content"]
+            return web.json_response({"_debug_info": {"rendered_template": text}})
+        if body.get("stream") is False:
+            return web.json_response({"done": True, "done_reason": "load"})
+        return await self._answer(request)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if self.status != 200:
+            body = b"".join(s for s in self.script if isinstance(s, bytes))
+            return web.Response(status=self.status, body=body)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        try:
+            for step in self.script:
+                if isinstance(step, bytes):
+                    await response.write(step)
+                else:
+                    await asyncio.sleep(60.0 if step == "hang" else float(step))
+        except (asyncio.CancelledError, ConnectionError):
+            self.abandoned.set()
+            raise
+        return response
+
+
+@asynccontextmanager
+async def serve_ollama() -> AsyncIterator[FakeOllama]:
+    fake = FakeOllama()
+    app = web.Application()
+    app.router.add_route("*", "/api/{name}", fake.handle)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield fake
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def fake_ollama() -> Callable[[], AbstractAsyncContextManager[FakeOllama]]:
+    return serve_ollama
 
 
 @pytest.fixture

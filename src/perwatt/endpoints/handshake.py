@@ -19,6 +19,8 @@ from perwatt.endpoints.quirks_table import QUIRKS
 __all__ = ["Greeting", "fetch_json", "greet"]
 
 PATIENCE = Timeouts(connect_s=10.0, first_s=10.0, chunk_s=10.0, total_s=10.0)
+PROBE = Timeouts(connect_s=2.0, first_s=2.0, chunk_s=2.0, total_s=2.0)
+"""For routes that a server need not have."""
 
 
 class Greeting(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +124,7 @@ async def _probed(client: HttpClient, address: Address, headers: Mapping[str, st
     for quirk in QUIRKS:
         if quirk.probe is not None:
             path, field = quirk.probe
-            answer = await fetch_json(client, "GET", address.target(path), headers)
+            answer = await fetch_json(client, "GET", address.target(path), headers, timeouts=PROBE)
             if answer is not None and field in answer:
                 return quirk
     return PLAIN
