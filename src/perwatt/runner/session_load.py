@@ -7,10 +7,12 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import EngineError
 from perwatt.core.protocols import Endpoint
-from perwatt.core.records import Item, Request, Served
+from perwatt.core.records import ClientAudit, Item, Request, Served
 from perwatt.core.spec import RunSpec
 from perwatt.runner.conversation import is_final
 from perwatt.runner.events import Listener, Note
@@ -21,6 +23,7 @@ from perwatt.runner.loop_watch import LoopWatch
 from perwatt.runner.plan import Stretch
 from perwatt.runner.plan_left import Outcomes
 from perwatt.runner.saturation import outcome_of, saturated
+from perwatt.runner.session_loop import settled_heap
 from perwatt.runner.session_phases import OpenPhase, Recorder
 from perwatt.runner.session_progress import Tally
 from perwatt.runner.worker_pool import WorkerPool
@@ -127,12 +130,13 @@ async def _stretch(
     pool: WorkerPool | None,
 ) -> list[Request]:
     """Apply one; what was heard of it, for a sweep."""
+    recorder = under.recorder
+    recorder.forget_power()
     told: list[Request] = []
     heard = _both(under.heard, told.append) if under.sweep else under.heard
-    under.recorder.forget_power()
     orders = Orders(
         stretch=stretch,
-        session=under.recorder.number,
+        session=recorder.number,
         phase_id=phase.record.phase_id,
         start_ns=now_ns() + (HEAD_START_NS if pool else 0),
         seed=under.spec.seed,
@@ -142,17 +146,30 @@ async def _stretch(
     under.tally.begin(stretch)
     watch = LoopWatch()
     try:
-        async with watch:
-            if pool is None:
-                await _here(under, orders, endpoint, served, prepared, heard)
-            else:
-                journal = under.recorder.journal
-                await pool.apply(orders, heard, journal.append, lambda: under.check(served))
+        with settled_heap():
+            async with watch:
+                if pool is None:
+                    await _here(under, orders, endpoint, served, prepared, heard)
+                else:
+                    audited = recorder.journal.append
+                    await pool.apply(orders, heard, audited, lambda: under.check(served))
     finally:
         under.tally.end()
-        if pool is None:
-            under.recorder.journal.append(watch.audit(orders.phase_id))
+        recorder.journal.append(_audit(watch, orders, pool))
     return told
+
+
+def _audit(watch: LoopWatch, orders: Orders, pool: WorkerPool | None) -> ClientAudit:
+    """Of this process. Beside workers it asks nothing: its own loop delays no mark."""
+    if pool is None:
+        return watch.audit(orders.phase_id)
+    return msgspec.structs.replace(
+        watch.audit(orders.phase_id, pool.count),
+        loop_cpu_s=None,
+        loop_lag_s=(),
+        probes=0,
+        gc_s=None,
+    )
 
 
 async def _here(

@@ -99,13 +99,13 @@ class Recorder:
             **about,
         }
         phase = OpenPhase(msgspec.convert(line, Phase))
-        before = cpu_snapshot(pids)
+        before = cpu_snapshot(pids, workers=self.workers)
         self.journal.append(phase.record)
         try:
             yield phase
         finally:
             end_ns = now_ns()
-            after = cpu_snapshot(pids)
+            after = cpu_snapshot(pids, workers=self.workers)
             neighbours, own = cpu_shares(before, after) if before and after else (None, None)
             self._read_sensors()
             self.drain()

@@ -20,7 +20,7 @@ from perwatt.core.records import Request
 from perwatt.core.registry import registry
 from perwatt.runner.loadgen_stretch import Orders, Prepared, apply_load
 from perwatt.runner.loop_watch import LoopWatch
-from perwatt.runner.session_loop import run_loop
+from perwatt.runner.session_loop import run_loop, settled_heap
 from perwatt.runner.worker_wire import (
     Apply,
     Ended,
@@ -116,8 +116,9 @@ async def _work(endpoint: Endpoint, orders: Orders, prepared: Prepared, line: _L
     trouble: Trouble | None = None
     watch = LoopWatch()
     try:
-        async with watch:
-            await apply_load(endpoint, orders, prepared, line.tell)
+        with settled_heap():
+            async with watch:
+                await apply_load(endpoint, orders, prepared, line.tell)
     except asyncio.CancelledError:
         pass  # what was in flight has been told
     except BaseExceptionGroup as group:
