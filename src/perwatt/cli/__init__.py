@@ -20,6 +20,7 @@ _VERBS = {
     "calibrate": "Fit this host's sensors, and its estimate, to a wall meter; keep the fit.",
     "sampler": "Offer this machine's sensors to a run on another.",
     "doctor": "What is found on this machine, and the mend for what is not.",
+    "serve": "A metering address in front of any server: joules beside each answer.",
     "fake-server": "A test server of known truth: settable times, faults and answers.",
     "list": "Every plug-in, model and workload, and where it comes from.",
 }
