@@ -153,6 +153,7 @@ class ByteServer:
 def serve_bytes(
     script: Callable[[Peer], Awaitable[None]],
     test: Callable[[HttpClient, ByteServer], Awaitable[Any]],
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     **listen: Any,
 ) -> Any:
     async def go() -> Any:
@@ -174,7 +175,8 @@ def serve_bytes(
                 task.cancel()
             await asyncio.gather(*rest, return_exceptions=True)
 
-    return asyncio.run(go())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(go())
 
 
 @pytest.fixture

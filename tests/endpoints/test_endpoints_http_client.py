@@ -127,6 +127,22 @@ def test_a_connection_is_used_again_and_many_at_once(run_bytes: Run) -> None:
     run_bytes(echo, test)
 
 
+def test_the_same_under_uvloop(run_bytes: Run) -> None:
+    uvloop = pytest.importorskip("uvloop", reason="needs the `fast` extra")
+
+    async def test(client: HttpClient, server: Server) -> None:
+        kinds = [(await get(client)).connection for _ in range(3)]
+        assert kinds == ["new", "reused", "reused"]
+        task = asyncio.create_task(get(client))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await get(client)).connection == "new"
+
+    run_bytes(echo, test, loop=uvloop.new_event_loop)
+
+
 def test_ipv6(run_bytes: Run) -> None:
     try:
         with socket.socket(socket.AF_INET6) as probe:

@@ -129,6 +129,7 @@ def test_the_request_carries_its_id_and_what_was_added(ask: Callable[..., list[R
         (Told(stream(SAYS, b"data: <html>\n\n")), "malformed", None),
         (Told(stream(SAYS, b'data: {"error": {"code": 503, "message": "x"}}\n\n')),
          "http-503", None),
+        (Told(stream(SAYS, more="Content-Encoding: gzip\r\n")), "malformed", None),
         (Told(page(b'{"choices": [{"message": {"content": "a"}}]}')), "not-streamed", None),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -139,7 +140,9 @@ def test_failures_have_names(
     (reply,) = ask(told)
     assert (reply.status, reply.error_kind, reply.retry_after_s) == ("error", kind, wait_s)
     assert reply.error
-    if SAYS[:30] in told.answer:  # what had come is kept, with its marks
+    if (
+        SAYS[:30] in told.answer and b"gzip" not in told.answer
+    ):  # what had come is kept, with its marks
         assert (reply.text, len(reply.chunk_offsets_ns)) == ("a", 1)
 
 

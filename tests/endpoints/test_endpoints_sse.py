@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perwatt.endpoints.sse import SSEParser
+from perwatt.endpoints.sse import EventTooLongError, SSEParser
 
 
 def parse(*chunks: bytes) -> list[bytes]:
@@ -64,3 +64,13 @@ def test_any_chunking_gives_the_same_events(
 @given(st.lists(st.binary(max_size=30), max_size=8))
 def test_garbage_never_raises_and_chunking_does_not_matter(chunks: list[bytes]) -> None:
     assert parse(*chunks) == parse(b"".join(chunks))
+
+
+@pytest.mark.parametrize("piece", [b"data: " + b"x" * 60, b"data: x\n"])
+def test_an_event_without_end_is_given_up(piece: bytes) -> None:
+    parser = SSEParser(longest=100)
+    with pytest.raises(EventTooLongError):
+        for _ in range(100):
+            parser.feed(piece)
+    whole = SSEParser(longest=100)
+    assert [whole.feed(piece + b"\n\n") for _ in range(100)] == [[piece.strip()[6:]]] * 100

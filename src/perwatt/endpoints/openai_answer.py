@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from perwatt.endpoints.failures import http_failure, server_message
 from perwatt.endpoints.http_exchange import BodyReceiver, Heard, Receiver
-from perwatt.endpoints.sse import SSEParser
+from perwatt.endpoints.sse import EventTooLongError, SSEParser
 from perwatt.endpoints.stream import StreamError, StreamReader
 
 __all__ = ["Answer", "answer_cached"]
@@ -37,13 +37,21 @@ class Answer(Receiver):
         if status != 200 or headers.get("content-type", "").startswith("application/json"):
             self._page = BodyReceiver(PAGE_BYTES)
             self._page.head(status, headers, t_ns)
+        elif headers.get("content-encoding", "identity") != "identity":
+            msg = f"the server sent its stream as {headers['content-encoding']}, unasked"
+            raise StreamError("malformed", msg)
 
     def body(self, data: bytes, t_ns: int) -> Heard:
         """A comment or an empty event is no sign of progress."""
         if self._page is not None:
             return self._page.body(data, t_ns)
         reader, brought = self.reader, False
-        for event in self._parser.feed(data):
+        try:
+            events = self._parser.feed(data)
+        except EventTooLongError:
+            msg = "the server sent an event without end"
+            raise StreamError("malformed", msg) from None
+        for event in events:
             if reader.take(event, t_ns):
                 brought = True
         if reader.done:

@@ -7,21 +7,31 @@ character or a line end cut by the network costs nothing.
 
 from __future__ import annotations
 
-__all__ = ["SSEParser"]
+__all__ = ["EventTooLongError", "SSEParser"]
 
+LONGEST_EVENT = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+
+
+class EventTooLongError(ValueError):
+    """More than 16 MiB without the end of an event: no memory is given to it."""
 
 
 class SSEParser:
     """Feed bytes as they arrive, get each finished event's data: the same for any chunking."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST_EVENT) -> None:
+        self._longest = longest
         self._tail = b""
+        self._held = 0
         self._data: list[bytes] = []
         self._started = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Data of the events that end in `chunk`, lines of one event joined by a line feed."""
+        """Data of the events that end in `chunk`, lines of one event joined by a line feed.
+
+        Raises EventTooLongError.
+        """
         if (  # nearly always: one whole event of one line
             self._started
             and not self._tail
@@ -47,6 +57,8 @@ class SSEParser:
             buffer = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = buffer.split(b"\n")
         self._tail = rest + held
+        if len(self._tail) + self._held > self._longest:
+            raise EventTooLongError
         return [event for line in lines if (event := self._line(line)) is not None]
 
     def end(self) -> list[bytes]:
@@ -65,8 +77,10 @@ class SSEParser:
                 return None
             event = b"\n".join(self._data)
             self._data.clear()
+            self._held = 0
             return event
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
+            self._held += len(value)
         return None
