@@ -45,6 +45,7 @@ def http_server(app: App, drain_s: float) -> uvicorn.Server:
             ws="none",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,  # nobody's word is taken for where a request came from
             log_config=None,
             log_level="critical",  # what goes wrong is answered, and recorded
             server_header=False,

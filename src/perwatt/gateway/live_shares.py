@@ -123,11 +123,7 @@ class Ledger:
 
     def take(self, tick: Tick) -> bool:
         """Share one tick out. True: nobody was in flight in any of it."""
-        present = [
-            r
-            for r in self._open
-            if r.start_ns < tick.end_ns and (r.end_ns is None or r.end_ns > tick.start_ns)
-        ]
+        present = [r for r in self._open if _held_ns(r, tick) > 0]
         self.device_j += tick.energy_j
         self._remember(tick)
         if not tick.trusted:
@@ -172,11 +168,7 @@ class Ledger:
 
     def _share(self, tick: Tick, present: list[LiveRequest]) -> None:
         length_ns = tick.end_ns - tick.start_ns
-        held = [
-            min(tick.end_ns, tick.end_ns if r.end_ns is None else r.end_ns)
-            - max(tick.start_ns, r.start_ns)
-            for r in present
-        ]
+        held = [_held_ns(r, tick) for r in present]
         busy_ns = length_ns if max(held) == length_ns else _covered_ns(tick, present)
         during = tick.energy_j * (busy_ns / length_ns)
         self.idle_j += tick.energy_j - during
@@ -240,6 +232,14 @@ class Ledger:
             for request in done if self._settled else ():
                 assert self._settled is not None
                 self._settled(request)
+
+
+def _held_ns(request: LiveRequest, tick: Tick) -> int:
+    """How much of the tick it was in flight; 0 or less: not at all."""
+    end_ns = tick.end_ns
+    if request.end_ns is not None and request.end_ns < end_ns:
+        end_ns = request.end_ns
+    return end_ns - max(tick.start_ns, request.start_ns)
 
 
 def _covered_ns(tick: Tick, present: list[LiveRequest]) -> int:

@@ -99,8 +99,12 @@ class Recorder:
         )
         label = self.label(model)
         self.requests[reply.status, label] += 1
-        self.tokens["prompt", label] += reply.prompt_tokens or 0
-        self.tokens["completion", label] += reply.completion_tokens or 0
+        for kind, count in (
+            ("prompt", reply.prompt_tokens),
+            ("completion", reply.completion_tokens),
+        ):
+            if count:
+                self.tokens[kind, label] += count
 
     def label(self, model: str | None) -> str:
         """The model's name, while there are few of them."""

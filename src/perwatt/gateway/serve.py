@@ -122,6 +122,7 @@ def _run(
             "energy": _energy_record(picked, line),
         }
         run_dir.write_run(run)
+        (run_dir.path / "logs").mkdir(exist_ok=True)
         listen(EnergyFound(line))
         sitting = Sitting(options, run_dir, run, keys, listening, picked, listen)
         serving.directory = run_dir.path

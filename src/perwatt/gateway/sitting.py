@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -187,6 +188,8 @@ class Sitting:
                 self._listen(Stage(f"Measuring this machine at rest for {options.idle_s:g} s"))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._told_to_stop.wait(), options.idle_s)
+            gc.collect()
+            gc.freeze()  # what is loaded by now stays: a full collection need not look at it
             serving = asyncio.create_task(server.serve(sockets=[self._listening]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.005)
@@ -203,6 +206,7 @@ class Sitting:
                 await asyncio.wait({serving}, timeout=0.05)
             await serving
         finally:
+            gc.unfreeze()
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running

@@ -59,13 +59,11 @@ async def reached(target: Target, key: str | None) -> Upstream:
 async def started(options: ServeOptions, run_dir: RunDir) -> Upstream:
     """An engine of our own with `options.model`. Raises what its `open` raises."""
     assert options.model is not None
-    logs = run_dir.path / "logs"
-    logs.mkdir(exist_ok=True)
     endpoint: Endpoint = registry("endpoint").get(options.endpoint)(
         EndpointConfig(
             pair_id=pair_ids((options.model,))[0],
             model=options.model,
-            work_dir=logs,
+            work_dir=run_dir.path / "logs",
             parallel=options.parallel,
             threads=options.threads,
             context=options.context,
