@@ -56,6 +56,7 @@ def test_identity_seeds_idleness_cancelling_and_death(
             await identity(served)
             await seeds()
             await overflow()
+            await figures()
             await idle(served)
             await cancelling(served)
             await death(served)
@@ -90,6 +91,20 @@ def test_identity_seeds_idleness_cancelling_and_death(
         reply = await asker.ask(make_prompt("word " * 400))
         assert reply.error_kind == "context-overflow"
         assert "context size" in (reply.error or "")
+
+    async def figures() -> None:
+        """Ours and the server's own, of one request."""
+        assert await asker.count_tokens("Hello world") == 2
+        reply = await asker.ask(make_prompt(max_tokens=6, logprobs=True))
+        assert reply.status == "ok", reply.error
+        assert len(reply.logprobs) == reply.completion_tokens
+        assert all(value <= 0 for value in reply.logprobs)
+        assert reply.server is not None
+        assert reply.server.prefill_s is not None
+        assert reply.server.decode_s is not None
+        assert reply.server.completion_tokens == reply.completion_tokens
+        whole_s = (reply.last_chunk_ns - reply.dispatched_ns) / 1e9
+        assert 0 < reply.server.prefill_s + reply.server.decode_s < whole_s + 0.1
 
     async def idle(served: Any) -> None:
         before = cpu_ticks(served.pids[0])
