@@ -21,6 +21,10 @@ from perwatt.store.load import RunTables
 
 __all__ = ["summarise_run"]
 
+DRAWS, FEWEST, WEIGHTS = 2000, 400, 8_000_000
+"""Draws of a bootstrap; fewer where draws × items is above WEIGHTS. With so many items an interval
+is narrow, and the draws' own noise is a few hundredths of its width."""
+
 
 def summarise_run(tables: RunTables) -> RunSummary:
     """Every published number of one finished run. The same tables give the same numbers."""
@@ -39,6 +43,7 @@ def summarise_run(tables: RunTables) -> RunSummary:
             msgspec.convert(identity, PairIdentity),
             ledgers.get(pair_id),
             rng=rng,
+            draws=_draws(asked[pair_id]),
             slo=slo,
         )
         for pair_id, identity in run["pairs"].items()
@@ -46,7 +51,7 @@ def summarise_run(tables: RunTables) -> RunSummary:
     comparisons: list[Comparison] = []
     for one, other in combinations(pairs, 2):
         a, b = asked[one.identity.pair_id], asked[other.identity.pair_id]
-        comparisons += compare_pairs(a, b, one, other, rng=rng)
+        comparisons += compare_pairs(a, b, one, other, rng=rng, draws=_draws(a))
     return RunSummary(
         name=run["name"],
         perwatt_version=run["perwatt_version"],
@@ -102,10 +107,16 @@ def _stages(
                 offered_per_s=known.per_s if known else None,
                 stopped=next((p.stopped for p in mine if p.stopped), None),
                 rng=rng,
+                draws=_draws(own),
                 slo=slo,
             )
         )
     return found
+
+
+def _draws(rows: Columns) -> int:
+    items = len(set(rows["item_id"])) or 1
+    return max(FEWEST, min(DRAWS, WEIGHTS // items))
 
 
 def _once_each(rows: Columns) -> Columns:

@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 
 _EXACT = 1024
 """Quantiles of up to so many values are exact in every draw."""
+_SPARSE = 4
+"""With no more values to a cluster, picking them one by one is quicker than a table of all."""
 
 
 class MissingValueError(Exception):
@@ -47,6 +49,9 @@ class Sample:
         self._columns = columns
         self._weights = weights
         self._gain = gain
+        # Many metrics share a column: each is summed, counted and sorted once.
+        self._summed: dict[str, Floats] = {}
+        self._counted: dict[str, Floats] = {}
         self._sorted: dict[str, tuple[Floats, Floats]] = {}
 
     @property
@@ -60,7 +65,7 @@ class Sample:
         if missing:
             msg = f"{missing} of {column.values.size} requests have no {column.noun}"
             raise MissingValueError(column.why or msg)
-        return self._weighted(column, column.values)
+        return self._weighted(name, column.values)
 
     def sum_present(self, name: str) -> Floats:
         """Σ over the requests that have a value. Raises MissingValueError if none has."""
@@ -69,7 +74,7 @@ class Sample:
         if not present.any():
             msg = f"no request has a {column.noun}"
             raise MissingValueError(column.why or msg)
-        return self._weighted(column, np.where(present, column.values, 0.0))
+        return self._weighted(name, np.where(present, column.values, 0.0))
 
     def mean(self, name: str) -> Floats:
         """Mean over all requests: one denominator, so nothing may be missing."""
@@ -103,30 +108,41 @@ class Sample:
             order = present[np.argsort(column.values[present], kind="stable")]
             values, cluster = column.values[order], column.cluster[order]
             if self.draws == 1 or values.size <= _EXACT:
-                weights = self._weights[:, cluster]
+                weights = np.take(self._weights, cluster, axis=1)
             else:
                 weights, values = self._binned(values, cluster)
             self._sorted[name] = values, np.cumsum(weights, axis=1)
         return self._sorted[name]
 
     def _counts(self, name: str) -> Floats:
-        column = self._columns[name]
-        return self._weights @ np.bincount(
-            column.cluster[~np.isnan(column.values)], minlength=self._weights.shape[1]
-        ).astype(np.float64)
+        if name not in self._counted:
+            column = self._columns[name]
+            counts = np.bincount(
+                column.cluster[~np.isnan(column.values)], minlength=self._weights.shape[1]
+            )
+            self._counted[name] = self._weights @ counts.astype(np.float64)
+        return self._counted[name]
 
-    def _weighted(self, column: Column, values: Floats) -> Floats:
-        totals = np.bincount(column.cluster, weights=values, minlength=self._weights.shape[1])
-        total = self._weights @ totals
-        return total * self._gain if column.scaled else total
+    def _weighted(self, name: str, values: Floats) -> Floats:
+        """`values` are the column's own, missing ones as 0 if there are any: one sum for all."""
+        if name not in self._summed:
+            column = self._columns[name]
+            totals = np.bincount(column.cluster, weights=values, minlength=self._weights.shape[1])
+            total = self._weights @ totals
+            self._summed[name] = total * self._gain if column.scaled else total
+        return self._summed[name]
 
     def _binned(self, values: Floats, cluster: Ints) -> tuple[Floats, Floats]:
         """Neighbouring ranks joined, so that a draw costs bins, not values."""
         clusters = self._weights.shape[1]
         bins = max(32, min(512, 8_000_000 // clusters))
         bin_of = np.arange(values.size) * bins // values.size
-        counts = np.bincount(cluster * bins + bin_of, minlength=clusters * bins)
         middle = ((np.arange(bins) + 0.5) * values.size / bins).astype(np.int64)
+        if values.size <= _SPARSE * clusters:
+            starts = np.searchsorted(bin_of, np.arange(bins))
+            joined = np.add.reduceat(np.take(self._weights, cluster, axis=1), starts, axis=1)
+            return joined, values[middle]
+        counts = np.bincount(cluster * bins + bin_of, minlength=clusters * bins)
         table = counts.reshape(clusters, bins).astype(np.float64)
         return self._weights @ table, values[middle]
 
