@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perwatt.core.records import Item, Message, Workload
 from perwatt.core.spec import RunSpec
-from perwatt.runner.plan import make_plan, pair_ids, prompt_for
+from perwatt.runner.loadgen_stretch import due_jobs
+from perwatt.runner.plan import Plan, Traces, make_plan, pair_ids, prompt_for
 from perwatt.runner.plan_left import Past, what_is_left
 
 
@@ -98,3 +101,79 @@ def test_prompt_takes_the_items_limits_unless_told_otherwise() -> None:
     assert prompt.sampling.seed == 7 + job.repeat
     assert prompt.examples[0].content == "e"
     assert prompt_for(spec(max_tokens=5), workload, job).sampling.max_tokens == 5
+
+
+def stretches(load: str, count: int, traces: Traces | None = None, **given: object) -> Plan:
+    return make_plan(spec(model=["a"], load=load, **given), items(count), traces or Traces())
+
+
+def test_every_stage_asks_everything_under_ids_of_its_own() -> None:
+    plan = stretches("closed:1,closed:2,poisson:3", 4, repeats=2)
+    (segment,) = plan.segments
+    assert [s.load.text for s in segment.stretches] == ["closed:1", "closed:2", "poisson:3"]
+    ids = [job.request_id for job in segment.jobs]
+    assert len(set(ids)) == len(ids) == 3 * 4 * 2
+    orders = [[(j.item.id, j.repeat) for j in s.jobs] for s in segment.stretches]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_a_timed_stage_has_an_end_in_time_alone_and_no_id_twice() -> None:
+    plan = stretches("closed:1@5s", 3, repeats=2, rounds=2)
+    rounds = plan.segments[0].stretches
+    assert [s.round for s in rounds] == [0, 1]
+    passes = [list(islice(s.in_order(), 9)) for s in rounds]
+    ids = [job.request_id for jobs in passes for job in jobs]
+    assert len(set(ids)) == len(ids) == 18
+    first = [(job.item.id, job.repeat) for job in passes[0]]
+    assert [(name, repeat + 2) for name, repeat in first[:3]] == first[3:6]
+    skipping = msgspec.structs.replace(rounds[0], done=frozenset(ids[:4]))
+    assert [job.request_id for job in islice(skipping.in_order(), 5)] == ids[4:9]
+
+
+def test_a_trace_file_is_asked_whole_and_its_items_over_again() -> None:
+    seven = Traces(files={"t": tuple(float(n) for n in range(7))})
+    plan = stretches("trace:t:x2", 3, seven)
+    jobs = plan.segments[0].jobs
+    assert [job.due_ns for job in jobs] == [n * 500_000_000 for n in range(7)]
+    assert Counter(job.repeat for job in jobs) == {0: 3, 1: 3, 2: 1}
+    assert plan.notes == ()
+    short = stretches("trace:t", 9, seven)
+    assert short.notes == ("trace:t: 2 items are never asked: the trace has ended.",)
+
+
+def test_a_workloads_own_times_are_each_items() -> None:
+    own = Traces(items={"i0": 10.0, "i1": 11.0, "i2": 14.0})
+    jobs = stretches("trace:x2", 3, own, repeats=2).segments[0].jobs
+    timed = [(job.item.id, job.repeat, (job.due_ns or 0) / 1e9) for job in jobs]
+    # The second time round begins one mean gap, 2 s, after the end of the first.
+    assert timed == [
+        ("i0", 0, 0.0),
+        ("i1", 0, 0.5),
+        ("i2", 0, 2.0),
+        ("i0", 1, 3.0),
+        ("i1", 1, 3.5),
+        ("i2", 1, 5.0),
+    ]
+
+
+def test_a_trace_that_was_cut_goes_on_with_what_is_left() -> None:
+    seven = Traces(files={"t": tuple(float(n) for n in range(7))})
+    plan = stretches("trace:t", 7, seven)
+    jobs = plan.segments[0].jobs
+    left, _ = what_is_left(plan, Past({job.request_id for job in jobs[:3]}))
+    due = list(due_jobs(left.segments[0].stretches[0], seed=0))
+    assert [offset for offset, _ in due] == [n * 1_000_000_000 for n in range(4)]
+    assert [job.request_id for _, job in due] == [job.request_id for job in jobs[3:]]
+
+
+def test_all_pairs_see_the_same_arrivals_and_every_stage_others() -> None:
+    plan = make_plan(spec(load="poisson:3,poisson:3"), items(5))
+    a, b = plan.segments
+    offsets = [
+        [offset for offset, _ in due_jobs(stretch, seed=0)]
+        for segment in (a, b)
+        for stretch in segment.stretches
+    ]
+    assert offsets[0] == offsets[2] and offsets[1] == offsets[3]
+    assert offsets[0] != offsets[1]
+    assert [o for o, _ in due_jobs(a.stretches[0], seed=1)] != offsets[0]

@@ -153,7 +153,9 @@ def make_plan(spec: RunSpec, items: tuple[Item, ...], traces: Traces = NO_TRACES
                 )
                 jobs = _jobs(bare, block, traces)
                 stretches.append(msgspec.structs.replace(bare, jobs=jobs))
-                if never := len(block) - len({(job.item.id, job.repeat) for job in jobs}):
+                asked_of_it = {(job.item.id, job.repeat) for job in jobs}
+                never = sum((item.id, repeat) not in asked_of_it for item, repeat in block)
+                if never:
                     notes[f"{load.text}: {never} items are never asked: the trace has ended."] = (
                         None
                     )

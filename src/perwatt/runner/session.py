@@ -175,9 +175,11 @@ class Session:
                     await asyncio.sleep(idle_s)
         finally:
             recorder.workers = ()
-            if pool:
-                await pool.close()
-            await endpoint.close()
+            try:
+                if pool:
+                    await pool.close()
+            finally:
+                await endpoint.close()
 
     async def _prepared(self, endpoint: Endpoint, segment: Segment) -> Prepared:
         """Each item's prompt, brought to its length and rendered, before any load."""

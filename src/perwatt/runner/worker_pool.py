@@ -33,6 +33,9 @@ __all__ = ["WorkerPool"]
 
 START_S = 60.0
 STOP_S = 5.0
+"""For the replies that were in flight to come as cancelled."""
+CLOSE_S = 1.0
+"""For its connections to be closed; one that is still starting has none, and is killed then."""
 
 
 class _Worker:
@@ -151,7 +154,7 @@ class WorkerPool:
             if worker.process.stdin is not None:
                 worker.process.stdin.close()
         try:
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(CLOSE_S):
                 for worker in workers:
                     await worker.process.wait()
         except (TimeoutError, asyncio.CancelledError) as error:
