@@ -7,8 +7,10 @@ import importlib.util
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from perwatt.core.clock import now_ns
@@ -30,24 +32,80 @@ engine = [
     pytest.mark.engine,
     pytest.mark.skipif(bool(absent), reason=f"not installed: {', '.join(absent)}"),
 ]
-ENDPOINTS = ["openai", pytest.param("llamacpp", marks=engine)]
+no_torch = [p for p in ("torch", "transformers") if importlib.util.find_spec(p) is None]
+torch = [*engine, pytest.mark.skipif(bool(no_torch), reason=f"not installed: {no_torch}")]
+ENDPOINTS = [
+    "openai",
+    "ollama",
+    "replay",
+    "vllm",
+    pytest.param("llamacpp", marks=engine),
+    pytest.param("transformers", marks=torch),
+]
+STAND_IN = Path(__file__).parent / "stand_in"
+"""A vLLM that can be imported here: see there."""
 
 
 def chunk(**more: Any) -> bytes:
     return b"data: " + json.dumps({"choices": [{"index": 0} | more]}).encode() + b"\n\n"
 
 
+def line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def recording(folder: Path) -> Path:
+    """One answer of 0.1 s to the prompt `r`."""
+    marks = (40_000_000, 100_000_000)
+    reply = Reply(
+        status="ok",
+        dispatched_ns=7,
+        first_chunk_ns=7 + marks[0],
+        first_answer_ns=7 + marks[0],
+        last_chunk_ns=7 + marks[1],
+        chunk_offsets_ns=marks,
+        text="Paris.",
+        completion_tokens=3,
+        tokens_by="server",
+    )
+    path = folder / "recorded.jsonl"
+    path.write_bytes(line({"item_id": "r", "reply": msgspec.to_builtins(reply)}))
+    return path
+
+
 @pytest.fixture(params=ENDPOINTS)
 def check(
-    request: pytest.FixtureRequest, fake_server: Fake, make_config: Config
+    request: pytest.FixtureRequest,
+    fake_server: Fake,
+    fake_ollama: Fake,
+    make_config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[Test], None]:
     """Runs a test on an open endpoint, and closes it twice."""
+    if request.param == "vllm":
+        monkeypatch.syspath_prepend(str(STAND_IN))
+        monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
+        monkeypatch.setenv("STAND_IN_LOG", str(tmp_path / "vllm.jsonl"))
 
     @asynccontextmanager
     async def endpoint() -> AsyncIterator[Endpoint]:
         make = registry("endpoint").get(request.param)
-        if request.param == "llamacpp":
+        if request.param in {"llamacpp", "transformers"}:
             yield make(make_config(model="smollm2-135m", parallel=2, context=512, timeout_s=60.0))
+            return
+        if request.param == "vllm":
+            yield make(make_config(model="org/tiny", parallel=2))
+            return
+        if request.param == "replay":
+            yield make(make_config(url=str(recording(tmp_path))))
+            return
+        if request.param == "ollama":
+            async with fake_ollama() as fake:
+                answer = {"message": {"role": "assistant", "content": "Paris "}, "done": False}
+                last = {"done": True, "done_reason": "stop", "eval_count": 9}
+                fake.script = [line(answer), 0.01] * 8 + [line(last)]
+                yield make(make_config(url=fake.url, model="qwen3:0.6b"))
             return
         async with fake_server() as fake:
             word = chunk(delta={"content": "Paris "})
@@ -121,7 +179,7 @@ def test_life_of_an_endpoint(
 def test_asking_before_open_is_an_error_of_ours(
     make_config: Config, make_prompt: Callable[..., Prompt]
 ) -> None:
-    for name in ("openai", "llamacpp"):
+    for name in ("openai", "llamacpp", "ollama", "transformers", "vllm", "replay"):
         endpoint: Endpoint = registry("endpoint").get(name)(make_config(url="http://localhost:1"))
         with pytest.raises(PerwattError, match="is not open"):
             asyncio.run(endpoint.ask(make_prompt()))
