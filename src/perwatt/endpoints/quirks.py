@@ -31,7 +31,7 @@ class Quirk(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens_field: str = "max_tokens"
     """In chat; completions have one name everywhere."""
     leaves_out: frozenset[str] = frozenset()
-    """Sampling fields that it refuses."""
+    """Sampling fields that it refuses, or does not have."""
     extra_body: dict[str, Any] = {}
     """Sent with every request, besides what was asked for."""
     logprobs_body: dict[str, Any] = {}
@@ -48,7 +48,7 @@ class Quirk(msgspec.Struct, frozen=True, kw_only=True):
     """A reply names the model that was asked for, so that another name is another model."""
     source: str = ""
     """Where it is documented."""
-    tried: str = "against recorded shapes"
+    tried: str = "documented shapes, not the real server"
     """How this row was tried."""
 
 
