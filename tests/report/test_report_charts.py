@@ -16,6 +16,7 @@ from perwatt.report.charts.axes import tick_labels
 from perwatt.report.charts.dots import Dot, DotRow, dots
 from perwatt.report.charts.ecdf import Curve, ecdf, steps
 from perwatt.report.charts.forest import Ratio, forest
+from perwatt.report.charts.lines import Line, Place, lines
 from perwatt.report.charts.requests import Span, draw_requests, mean_active
 from perwatt.report.charts.scale import fit, nice_ticks
 from perwatt.report.charts.scatter import Point, scatter
@@ -308,3 +309,35 @@ def test_a_request_cut_by_the_window_keeps_its_phases(
     boxes = {name: float(w) for w, name in re.findall(r'width="([\d.]+)" [^>]*class="(\w+)"', svg)}
     assert boxes["prefill"] == pytest.approx(prefill_px, abs=0.1)
     assert boxes["decode"] == pytest.approx(max(decode_px, 0.4), abs=0.1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1e6), st.floats(1e-9, 1e6), st.booleans(), st.booleans()),
+        min_size=1,
+        max_size=9,
+    ),
+    WIDTHS,
+)
+def test_marks_of_stages_lie_inside_and_rings_are_drawn(
+    found: list[tuple[float, float, bool, bool]], width: float
+) -> None:
+    places = tuple(
+        Place(
+            x=x,
+            y=y,
+            low=y * 0.9 if known else None,
+            high=y * 1.1 if known else None,
+            label=str(n),
+            tip=f"stage {n}",
+            ringed=ringed,
+        )
+        for n, (x, y, known, ringed) in enumerate(found)
+    )
+    series = [Line(pair=0, places=places, labelled=True), Line(pair=1, places=places, dashed=True)]
+    svg = str(lines(series, ("a rate", ""), ("latency", "s"), width, "words"))
+    marks = re.findall(r"translate\(([-\d.]+) ([-\d.]+)\)", svg)
+    assert len(marks) == 2 * len(found)
+    assert all(0 <= float(x) <= width and 0 <= float(y) <= 340 for x, y in marks)
+    assert svg.count('class="ring"') == 2 * sum(ringed for *_, ringed in found)
+    assert "NaN" not in svg

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from perwatt.cli.report import report
+from perwatt.cli.show import print_summary, stdout_console
+from perwatt.core.errors import SpecError
 from perwatt.core.records import Item, Message, Phase, Reply, Request, Sampling
 from perwatt.core.summary import UNSCORED, RunSummary, StageSummary
 from perwatt.metrics.saturation import saturated_stage
@@ -17,6 +22,7 @@ from perwatt.runner.queries import by_stage, with_windows
 from perwatt.runner.rows import EnergyShare, columns, request_row
 from perwatt.runner.summary import summarise_run
 from perwatt.store.load import RunTables
+from perwatt.store.tables import write_tables
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -349,3 +355,44 @@ def test_the_page_shows_stages_the_client_and_other_tools() -> None:
     assert "Event loop late, p99" in html
     assert "1.2 ms" in html
     assert "GuideLLM 0.8.1" in html
+
+
+def test_the_terminal_shows_stages_and_what_is_in_no_figure() -> None:
+    run = staged()
+    again = request("x#attempt-1", 1, 0.1, status="retried", item="s0-1")
+    one = tables([(again, share(0.5), None)], [phase()]).requests
+    both = {name: [*column, *one[name]] for name, column in run.requests.items()}
+    run.run["phases"][2]["stopped"] = "saturated"
+    run.run["phases"][0]["counted_from_ns"] = S
+    both["flags"][:2] = [["warmup"], ["warmup"]]
+    console = stdout_console(io.StringIO())
+    print_summary(summarise_run(msgspec.structs.replace(run, requests=both)), console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "constant:8@5s *" in text
+    assert "* ended early: saturated" in text
+    assert "set aside: 500 mJ in 1 attempt" in text
+    assert "not in times and rates: 2 in the warm-up." in text
+    assert "Output tokens per joule" in text
+    assert "Perplexity" not in text
+
+
+def test_a_run_as_another_tool_would_report_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = staged()
+    write_tables(tmp_path, requests=run.requests, power={}, scores={})
+    (tmp_path / "run.json").write_bytes(msgspec.json.encode(run.run))
+    report(tmp_path, as_="vllm", json=True)
+    found = msgspec.json.decode(capsys.readouterr().out)[tmp_path.name]["m"]
+    assert found["mean_ttft_ms"] == pytest.approx(100)
+    assert found["request_throughput"] == pytest.approx(70 / (4.7 + 4.95 + 9.95))
+    page = tmp_path / "page.html"
+    report(tmp_path, as_="guidellm", output=page)
+    text = capsys.readouterr().out
+    assert "GuideLLM 0.8.1" in text
+    assert "time_per_output_token_ms" in text
+    assert page.is_file()
+    with pytest.raises(SpecError, match="--as vllm"):
+        report(tmp_path, json=True)
+    with pytest.raises(SpecError, match="no run directory"):
+        report()

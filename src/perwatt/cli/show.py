@@ -161,10 +161,8 @@ def _left_out(pair: PairSummary) -> list[str]:
         joules = "unknown joules" if aside.energy_j is None else format_si(aside.energy_j, "J")
         if aside.energy_j is not None and aside.unknown:
             joules = f"at least {joules}"
-        many = "attempt" if aside.attempts == 1 else "attempts"
-        lines.append(
-            f"set aside: {joules} in {aside.attempts} {many} that were stopped or asked again."
-        )
+        many = "attempt that was" if aside.attempts == 1 else "attempts that were"
+        lines.append(f"set aside: {joules} in {aside.attempts} {many} stopped or asked again.")
     if pair.outside:
         parts = [f"{n} in the {OUTSIDE_WORDS[name]}" for name, n in pair.outside.items()]
         lines.append(f"not in times and rates: {' and '.join(parts)}.")

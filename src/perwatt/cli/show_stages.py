@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from perwatt.core.estimate import Estimate
@@ -12,11 +13,11 @@ __all__ = ["stage_tables"]
 
 SHOWN = (
     ("requests_per_s", "req/s"),
-    ("ttft_p50", "TTFT p50"),
-    ("ttft_p99", "p99"),
+    ("ttft_p50", "TTFT\np50"),
+    ("ttft_p99", "TTFT\np99"),
     ("tpot", "TPOT"),
-    ("latency_scheduled_p99", "latency p99"),
-    ("energy_net_j", "J/req net"),
+    ("latency_scheduled_p99", "latency\np99"),
+    ("energy_net_j", "J/req\nnet"),
     ("tokens_per_j", "tok/J"),
     ("ipj", "IPJ"),
 )
@@ -35,26 +36,42 @@ def stage_tables(summary: RunSummary) -> list[Table]:
 
 def _table(label: str, stages: list[StageSummary]) -> Table:
     title = f"{label}, stage by stage"
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
-    table.add_column("load", no_wrap=True)
+    # Without bars between columns it fits a hundred columns of a terminal.
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("load", overflow="fold")
     paced = any(stage.offered_per_s is not None for stage in stages)
-    heads = ["in flight", *(["offered/s"] if paced else []), *(head for _, head in SHOWN), "failed"]
+    offered_head = ["asked\n/s"] if paced else []
+    shown = [(name, head) for name, head in SHOWN if _known(stages, name)]
+    heads = ["in\nflight", *offered_head, *(head for _, head in shown), "failed"]
     for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+        # On a narrow terminal a figure is folded, and never cut short of its digits.
+        table.add_column(head, justify="right", overflow="fold")
     for stage in stages:
         offered = "–" if stage.offered_per_s is None else f"{stage.offered_per_s:g}"
         table.add_row(
             f"{stage.load}{' *' if stage.stopped else ''}",
             "–" if stage.in_flight is None else f"{stage.in_flight:.1f}",
             *([offered] if paced else []),
-            *(_figure(stage.metrics.get(name)) for name, _ in SHOWN),
-            f"{stage.failed} of {stage.attempted}",
+            *(_figure(stage.metrics.get(name)) for name, _ in shown),
+            str(stage.failed),
         )
     stopped = {stage.stopped for stage in stages if stage.stopped}
     if stopped:
         table.caption = f"* ended early: {', '.join(sorted(stopped))}"
         table.caption_justify = "left"
     return table
+
+
+def _known(stages: list[StageSummary], name: str) -> bool:
+    found = (stage.metrics.get(name) for stage in stages)
+    return any(estimate is not None and estimate.value is not None for estimate in found)
 
 
 def _figure(estimate: Estimate | None) -> str:

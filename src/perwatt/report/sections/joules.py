@@ -63,7 +63,8 @@ def _aside(pair: PairSummary) -> str | None:
     least = "at least " if aside.energy_j is not None and aside.unknown else ""
     return (
         f"{pair.identity.label}: {least}{joules} of those in requests went into {aside.attempts}"
-        f" attempt{'s' if aside.attempts > 1 else ''} that were stopped or asked again."
+        f" {'attempts that were' if aside.attempts > 1 else 'attempt that was'} stopped or asked"
+        " again."
     )
 
 
