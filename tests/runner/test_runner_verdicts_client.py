@@ -21,7 +21,7 @@ def only(seen: Evidence) -> Verdict:
     return verdict
 
 
-LATE = (0.0005, 0.003, 0.012, 0.015, 0.02)
+LATE = (0.0005, 0.006, 0.012, 0.015, 0.02)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ LATE = (0.0005, 0.003, 0.012, 0.015, 0.02)
         ((audit(loop_cpu_s=5.9),), "invalid", "98% of a core"),
         ((audit(worker=0), audit(worker=1, loop_cpu_s=5.1)), "warning", "85% of a core"),
         ((audit(loop_lag_s=LATE),), "warning", "12 ms late to what had arrived (p99)"),
+        ((audit(loop_lag_s=LATE, probes=100),), "warning", "6 ms late to what had arrived (p90)"),
         ((audit(loop_lag_s=(0.006, 0.01, 0.012, 0.02, 0.02)),), "invalid", "12 ms late"),
         ((audit(loop_lag_s=(0.001, 0.01, 0.08, 0.1, 0.1)),), "invalid", "a median TTFT of 50 ms"),
     ],
@@ -49,6 +50,7 @@ def test_a_client_that_is_the_limit_says_so(audits: Any, severity: str, said: st
         (audit(loop_cpu_s=4.0),),
         (audit(loop_lag_s=(0.0003, 0.001, 0.0019, 0.01, 0.05)),),
         (audit(loop_lag_s=LATE, probes=5),),  # too few to be a percentile of anything
+        (audit(loop_lag_s=(0.0003, 0.001, 0.012, 0.02, 0.03), probes=100),),  # p99 is one hiccup
         (audit(wall_s=0.1, loop_cpu_s=0.1),),  # a phase that is all start
     ],
 )

@@ -23,7 +23,8 @@ LEAST_CHUNKS = 8
 
 def late_chunks(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     """A stall in mid-answer, of the server or the network."""
-    usual = quantile((g for r in load.answered for g in gaps_s(r.reply)), 0.5)
+    every = (g for r in load.answered for g in gaps_s(r.reply))
+    usual = quantile((g for g in every if g >= TOGETHER_S), 0.5)
     if usual is None:
         return
     limit_s = max(LATE_TIMES * usual, LATE_S)

@@ -27,7 +27,8 @@ NOISE_S = 0.002
 """Timers and the scheduler are late by up to this on an idle machine; the aim is TTFT to 2 ms."""
 OF_TTFT, OF_ITL = 0.1, 0.25
 """Lateness that changes a TTFT by a tenth, or a gap between chunks by a quarter, is no detail."""
-LEAST_PROBES = 20
+LEAST_PROBES, ENOUGH_PROBES = 20, 200
+"""The p99 of fewer is one probe or two, and a single hiccup is no bound: then the p90 is judged."""
 NEW_SHARE, LEAST_CONNECTIONS = 0.1, 20
 APART_S, APART_SHARE = 0.010, 0.2
 IMPOSSIBLE_S, IMPOSSIBLE_SHARE = 0.005, 0.05
@@ -42,21 +43,26 @@ def client_bound(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     limits = [part * of for part, of in ((OF_TTFT, ttft), (OF_ITL, itl)) if of]
     limit_s = max(NOISE_S, min(limits, default=NOISE_S))
     cores = loop_cores(a for a in load.audits if a.wall_s >= LEAST_S) or 0.0
-    lags = [a.loop_lag_s for a in load.audits if a.loop_lag_s and a.probes >= LEAST_PROBES]
-    lag_p50, lag_p99 = max((x[0] for x in lags), default=0.0), max((x[2] for x in lags), default=0)
+    lags = [
+        (a.loop_lag_s, 2, "p99") if a.probes >= ENOUGH_PROBES else (a.loop_lag_s, 1, "p90")
+        for a in load.audits
+        if a.loop_lag_s and a.probes >= LEAST_PROBES
+    ]
+    lag_p50 = max((x[0] for x, _, _ in lags), default=0.0)
+    lag_high, which = max((x[place], name) for x, place, name in lags) if lags else (0.0, "")
     sent = (send_s(r.reply) for r in load.attempts if r.reply.connection == "reused")
     send_p99 = quantile(sent, 0.99) or 0.0
     beside = f", beside a median TTFT of {_ms(ttft)}" if ttft else ""
     said = []
     if cores > BUSY_LOOP:
         said.append(f"its asking thread took {cores:.0%} of a core")
-    if lag_p99 > limit_s:
-        said.append(f"it came {_ms(lag_p99)} late to what had arrived (p99){beside}")
+    if lag_high > limit_s:
+        said.append(f"it came {_ms(lag_high)} late to what had arrived ({which}){beside}")
     if send_p99 > limit_s:
         said.append(f"requests left {_ms(send_p99)} after they were dispatched (p99)")
     if not said:
         return
-    grave = cores > FULL_LOOP or lag_p50 > limit_s or (ttft is not None and lag_p99 > ttft)
+    grave = cores > FULL_LOOP or lag_p50 > limit_s or (ttft is not None and lag_high > ttft)
     yield Verdict(
         code="client-bound",
         severity="invalid" if grave else "warning",
