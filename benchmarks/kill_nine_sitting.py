@@ -19,7 +19,7 @@ from perwatt.store.lines import decode_lines
 
 __all__ = ["PHASES", "Sitting", "left_behind", "phase_of", "sit", "whole_lines"]
 
-PHASES = ("starting", "idle", "warm-up", "load", "between", "scoring", "writing tables", "done")
+PHASES = ("starting", "idle", "warm-up", "load", "between", "scoring", "tables", "report")
 MARK = "PERWATT_KILL_NINE"
 LONGEST_S = 600.0
 LOOK_S = 0.15
@@ -96,7 +96,7 @@ def phase_of(run: Path) -> str:
         return "starting"
     described = msgspec.json.decode((run / "run.json").read_bytes())
     if described["status"] == "complete":
-        return "done"
+        return "report"
     records = decode_lines(journal)
     sessions = [r.session for r in records if isinstance(r, Session)]
     if not sessions:
@@ -109,7 +109,7 @@ def phase_of(run: Path) -> str:
     if len(asked) < described["requests"]:
         return "between" if phases else "starting"
     scored = sum(isinstance(r, Score) for r in records)
-    return "scoring" if scored < len(asked) else "writing tables"
+    return "scoring" if scored < len(asked) else "tables"
 
 
 def left_behind(run: Path, patience_s: float = 15.0) -> list[int]:
