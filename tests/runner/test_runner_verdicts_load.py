@@ -179,3 +179,11 @@ def test_watts_that_change(ramp: bool) -> None:
     assert ("not-steady" in codes(seen)) == ramp
     if ramp:
         assert "power went from 4" in sentence(seen, "not-steady")
+
+
+def test_requests_that_others_send_are_neither_unsteady_nor_a_closed_loop() -> None:
+    times = np.random.default_rng(5).normal(0.05, 0.004, 300)
+    times[:60] *= 3
+    times[200] = 3.0
+    served = msgspec.structs.replace(closed(times), phases=(phase(load=None, end_ns=30 * S),))
+    assert codes(served).keys() <= {"late-chunks"}

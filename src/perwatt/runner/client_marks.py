@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perwatt.core.clock import seconds
 from perwatt.core.records import Reply, Request
 
 __all__ = [
+    "Floats",
     "gaps_s",
     "latency_s",
     "mean_in_flight",
@@ -21,10 +22,15 @@ __all__ = [
     "ttft_s",
 ]
 
+Floats = NDArray[np.float64]
 
-def quantile(values: Iterable[float | None], q: float) -> float | None:
+
+def quantile(values: Iterable[float | None] | Floats, q: float) -> float | None:
     """The least of the known values that is not exceeded by a share `q` of them; None of none."""
-    known = np.array([v for v in values if v is not None], dtype=np.float64)
+    if isinstance(values, np.ndarray):
+        known = values
+    else:
+        known = np.array([v for v in values if v is not None], dtype=np.float64)
     return float(np.quantile(known, q, method="inverted_cdf")) if len(known) else None
 
 
@@ -40,10 +46,10 @@ def ttft_s(reply: Reply) -> float | None:
     return seconds(reply.dispatched_ns, reply.first_chunk_ns)
 
 
-def gaps_s(reply: Reply) -> list[float]:
-    """Between chunks that followed each other."""
-    offsets = reply.chunk_offsets_ns
-    return [seconds(a, b) for a, b in pairwise(offsets)]
+def gaps_s(reply: Reply) -> Floats:
+    """(chunks − 1,) between chunks that followed each other."""
+    gaps: Floats = np.diff(np.array(reply.chunk_offsets_ns, dtype=np.float64)) / 1e9
+    return gaps
 
 
 def send_s(reply: Reply) -> float | None:

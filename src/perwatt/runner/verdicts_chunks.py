@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from perwatt.core.records import Verdict
 from perwatt.runner.client_marks import gaps_s, quantile
 from perwatt.runner.verdicts_evidence import Evidence, Loaded
@@ -23,13 +25,12 @@ LEAST_CHUNKS = 8
 
 def late_chunks(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     """A stall in mid-answer, of the server or the network."""
-    every = (g for r in load.answered for g in gaps_s(r.reply))
-    usual = quantile((g for g in every if g >= TOGETHER_S), 0.5)
+    usual = quantile(load.gaps_s[load.gaps_s >= TOGETHER_S], 0.5)
     if usual is None:
         return
     limit_s = max(LATE_TIMES * usual, LATE_S)
-    worst = [max(gaps) for r in load.answered if (gaps := gaps_s(r.reply))]
-    late = [gap for gap in worst if gap > limit_s]
+    worst = [gaps.max() for r in load.answered if len(gaps := gaps_s(r.reply))]
+    late = [float(gap) for gap in worst if gap > limit_s]
     if late:
         yield Verdict(
             code="late-chunks",
@@ -45,8 +46,7 @@ def late_chunks(_: Evidence, load: Loaded) -> Iterable[Verdict]:
 
 def bunched_chunks(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     """Several chunks in one read: gaps between chunks are then not the server's."""
-    gaps = [g for r in load.answered for g in gaps_s(r.reply)]
-    share = sum(g < TOGETHER_S for g in gaps) / len(gaps) if gaps else 0.0
+    share = float(np.mean(load.gaps_s < TOGETHER_S)) if len(load.gaps_s) else 0.0
     if share > BUNCHED_NOTE:
         yield Verdict(
             code="bunched-chunks",

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from perwatt.core.records import Verdict
 from perwatt.runner.client_marks import (
-    gaps_s,
     latency_s,
     quantile,
     send_s,
@@ -39,7 +38,7 @@ LEAST_TOLD = 5
 def client_bound(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     """The asking thread was full, or came to replies or to sending too late to be believed."""
     ttft = quantile((ttft_s(r.reply) for r in load.answered), 0.5)
-    itl = quantile((g for r in load.answered for g in gaps_s(r.reply)), 0.5)
+    itl = quantile(load.gaps_s, 0.5)
     limits = [part * of for part, of in ((OF_TTFT, ttft), (OF_ITL, itl)) if of]
     limit_s = max(NOISE_S, min(limits, default=NOISE_S))
     cores = loop_cores(a for a in load.audits if a.wall_s >= LEAST_S) or 0.0

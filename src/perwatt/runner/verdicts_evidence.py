@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from perwatt.attribution.integrate import Curve, total_curve
 from perwatt.core.errors import SpecError
@@ -21,6 +22,7 @@ from perwatt.core.records import (
     Request,
 )
 from perwatt.core.summary import EnergyLedger
+from perwatt.runner.client_marks import Floats, gaps_s
 from perwatt.runner.rows import EnergyShare
 from perwatt.store.journal import Journal
 
@@ -68,6 +70,8 @@ class Loaded(NamedTuple):
     answered: tuple[Request, ...]
     """Those answered, warm-up and cool-down left out: what speeds are told of."""
     audits: tuple[ClientAudit, ...]
+    gaps_s: Floats
+    """Between the chunks of all that are in `answered`, one answer after the other."""
 
     @property
     def by_the_clock(self) -> bool:
@@ -135,6 +139,9 @@ def loads_of(seen: Evidence) -> list[Loaded]:
             ended = tuple(r for r in attempts if r.reply.status not in SET_ASIDE)
             edges = {p.phase_id: (p.counted_from_ns, p.counted_to_ns) for p in own}
             ids = set(edges)
+            answered = tuple(
+                r for r in ended if r.reply.status == "ok" and _counted(r, edges[r.phase_id])
+            )
             found.append(
                 Loaded(
                     label=f"{identity.label} at {words}"
@@ -145,12 +152,9 @@ def loads_of(seen: Evidence) -> list[Loaded]:
                     phases=own,
                     attempts=attempts,
                     ended=ended,
-                    answered=tuple(
-                        r
-                        for r in ended
-                        if r.reply.status == "ok" and _counted(r, edges[r.phase_id])
-                    ),
+                    answered=answered,
                     audits=tuple(a for a in seen.audits if a.phase_id in ids),
+                    gaps_s=np.concatenate([np.empty(0), *(gaps_s(r.reply) for r in answered)]),
                 )
             )
     return found

@@ -81,7 +81,8 @@ def stalled(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     What a client that did not wait would have seen is filled in at the usual rate, as HdrHistogram
     and wrk2 do (Tene, "How NOT to Measure Latency").
     """
-    if load.by_the_clock or len(load.answered) < FEW:
+    closed = load.load is not None and load.load.kind == "closed"
+    if not closed or len(load.answered) < FEW:
         return
     usual_s = quantile((_silence_s(r) for r in load.answered), 0.5) or 0.0
     limit_s = max(STALL_TIMES * usual_s, STALL_S)
@@ -207,16 +208,9 @@ def _silence_s(request: Request) -> float:
 def _pauses(load: Loaded, phase_id: str, limit_s: float) -> list[float]:
     """Seconds of each silence in which everything in flight waited, longer than `limit_s`."""
     replies = [r.reply for r in load.attempts if r.phase_id == phase_id]
-    marks = [
-        mark
-        for x in replies
-        for mark in (
-            x.dispatched_ns,
-            x.last_chunk_ns,
-            *(x.dispatched_ns + offset for offset in x.chunk_offsets_ns),
-        )
-    ]
-    events = np.unique(np.array(marks, dtype=np.int64))
+    chunks = [x.dispatched_ns + np.array(x.chunk_offsets_ns, dtype=np.int64) for x in replies]
+    ends_of = [[x.dispatched_ns, x.last_chunk_ns] for x in replies]
+    events = np.unique(np.concatenate([np.array(ends_of, dtype=np.int64).ravel(), *chunks]))
     starts = np.sort(np.array([x.dispatched_ns for x in replies], dtype=np.int64))
     ends = np.sort(np.array([x.last_chunk_ns for x in replies], dtype=np.int64))
     lengths = np.diff(events) / 1e9

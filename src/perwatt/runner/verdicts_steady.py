@@ -25,6 +25,8 @@ MOST_BINS = 100
 
 def not_steady(seen: Evidence, load: Loaded) -> Iterable[Verdict]:
     """The level of one of the three changed; the suggestion is by MSER-5 on latency."""
+    if load.load is None or load.load.kind == "burst" or seen.per_query:
+        return  # what others asked, a queue that empties, one item again and again: never level
     rng = np.random.default_rng(0)  # the same run is always judged alike
     latency = np.array([latency_s(r.reply) for r in load.answered])
     found = [
@@ -62,7 +64,8 @@ def _mend(load: Loaded, latency: Floats, changes: list[Change]) -> str:
 
 def _throughput_per_s(load: Loaded) -> Floats:
     """Answers in equal bins, from the first answer to the last dispatch: no filling or emptying."""
-    if len(load.phases) != 1 or not load.answered:
+    traced = load.load is not None and load.load.kind == "trace"  # its rate is its own
+    if traced or len(load.phases) != 1 or not load.answered:
         return np.empty(0)
     ends = np.sort(np.array([r.reply.last_chunk_ns for r in load.answered], dtype=np.int64))
     last = load.answered[-1].reply.dispatched_ns
