@@ -81,6 +81,8 @@ def test_life_of_an_engine(
         rendered = "<user> Where is it? <assistant>"
         assert await endpoint.render(make_prompt("Where is it?")) == rendered
         assert await endpoint.count_tokens("four words of text") == 4
+        long = await endpoint.render(make_prompt("a longer line than a pipe holds " * 10_000))
+        assert len(long or "") > 300_000
         await one(endpoint)
         await several(endpoint)
         await refusals(endpoint)

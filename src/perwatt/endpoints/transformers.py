@@ -106,7 +106,7 @@ class TransformersEndpoint:
         )
 
     def _identity(self, source: Source, told: dict[str, Any]) -> PairIdentity:
-        computed = told["dtype"]
+        computed = told["quantization"] or told["dtype"]
         changed = source.stored is not None and source.stored.lower() != computed
         note = f" (from {source.stored})" if changed else ""
         return PairIdentity(
@@ -125,6 +125,7 @@ class TransformersEndpoint:
             chat_template=told["chat_template"],
             device=told["accelerator"] or cpu_name(),
             settings=told["settings"]
+            | {"dtype": told["dtype"]}
             | {"context": self.config.context, "parallel": self.config.parallel}
             | {"mode": "chat" if told["chat_template"] else "completion"},
         )

@@ -83,6 +83,7 @@ class TransformersEngine:
         return {
             "version": loaded.version,
             "dtype": loaded.dtype,
+            "quantization": loaded.quantization,
             "parameters": loaded.parameters,
             "chat_template": loaded.chat_template,
             "accelerator": loaded.accelerator,

@@ -43,7 +43,7 @@ class ContinuousBatches:
         results: asyncio.Queue[Any] = asyncio.Queue()
         name = f"{job.number}"
         manager.register_result_handler(name, results.put_nowait)
-        manager.add_request(
+        accepted = manager.add_request(
             job.ids,
             request_id=name,
             max_new_tokens=job.most,
@@ -51,6 +51,9 @@ class ContinuousBatches:
             record_timestamps=True,
             eos_token_id=sorted(self._loaded.end_ids),
         )
+        if accepted is None:
+            job.error = "transformers' batching has stopped; its log says why"
+            return
         seen = 0
         over = False
         try:

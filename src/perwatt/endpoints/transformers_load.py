@@ -23,6 +23,8 @@ class Loaded(NamedTuple):
     end_ids: frozenset[int]
     dtype: str
     """What it computes in, such as `bfloat16`."""
+    quantization: str | None
+    """How its weights are packed, such as `awq-4bit`; None: they are not."""
     parameters: int
     chat_template: bool
     accelerator: str | None
@@ -37,7 +39,7 @@ def load(config: dict[str, Any]) -> Loaded:
     options = config["options"]
     if options.get("local_files_only", True):
         os.environ["HF_HUB_OFFLINE"] = "1"  # read when it is imported
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["TQDM_DISABLE"] = "1"  # bars would be most of the log
     torch = importlib.import_module("torch")
     transformers = importlib.import_module("transformers")
     torch.set_num_threads(config["threads"])
@@ -49,13 +51,18 @@ def load(config: dict[str, Any]) -> Loaded:
     }
     if config["gguf"]:
         given["gguf_file"] = config["gguf"]
+        if packs := getattr(transformers, "GgufConfig", None):
+            # Some versions can leave weights packed, if they can fetch kernels from a hub: what is
+            # measured must not depend on that.
+            given["quantization_config"] = packs(dequantize=True)
     # De-quantised weights have no type of their own; a checkpoint's is its author's choice.
     default = ("float32" if device.type == "cpu" else "bfloat16") if config["gguf"] else "auto"
     dtype = config["dtype"] or default
     kind = dtype if dtype == "auto" else getattr(torch, dtype)
     if attention := options.get("attn_implementation"):
         given["attn_implementation"] = attention
-    tokenizer_given = {k: v for k, v in given.items() if k != "attn_implementation"}
+    of_model = {"attn_implementation", "quantization_config"}
+    tokenizer_given = {k: v for k, v in given.items() if k not in of_model}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(config["place"], **tokenizer_given)
         model = transformers.AutoModelForCausalLM.from_pretrained(
@@ -74,6 +81,7 @@ def load(config: dict[str, Any]) -> Loaded:
         decode=lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True)),
         end_ids=_end_ids(model, tokenizer),
         dtype=str(parameters[0].dtype).removeprefix("torch."),
+        quantization=None if config["gguf"] else _quantization(model.config),
         parameters=sum(parameter.numel() for parameter in parameters),
         chat_template=bool(tokenizer.chat_template),
         accelerator=_name(torch, device) if on_device else None,
@@ -109,6 +117,16 @@ def _dtype_name(transformers: Any) -> str:
     """`torch_dtype` until 4.56."""
     major, minor = (int(part) for part in transformers.__version__.split(".")[:2])
     return "dtype" if (major, minor) >= (4, 56) else "torch_dtype"
+
+
+def _quantization(config: Any) -> str | None:
+    """Of a checkpoint that was saved packed; a dictionary or an object, by version."""
+    packed = getattr(config, "quantization_config", None)
+    if packed is None:
+        return None
+    told = packed if isinstance(packed, dict) else packed.to_dict()
+    method = str(getattr(told.get("quant_method"), "value", told.get("quant_method")))
+    return f"{method}-{told['bits']}bit" if told.get("bits") else method
 
 
 def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
