@@ -6,8 +6,11 @@ import gzip
 import json
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perwatt.core.errors import FileError, PerwattError, SpecError
 from perwatt.workloads.load import load, sample
@@ -163,6 +166,44 @@ def test_unusable_files_and_options(tmp_path: Path) -> None:
     assert "no request in that stretch" in said(f"{file},from=2h")
     assert "no option 'form'" in said(f"{file},form=2h")
     assert "from=2 is not a length of time" in said(f"{file},from=2")
+
+
+@pytest.mark.parametrize("name", ["any.csv", "any.jsonl", "any.csv.gz"])
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.text(alphabet='0123456789-:.,"{}[] \n\r\x00T+eE', max_size=200).map(
+            lambda text: (HEADER + text).encode()
+        ),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.sampled_from([*MOONCAKE[0], "x"]), inner, max_size=4)
+            ),
+            max_leaves=6,
+        ).map(lambda value: json.dumps(value).encode()),
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_a_file_holds_is_read_or_named(name: str, data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(data)
+        try:
+            arrivals_s = read_arrivals(path)
+        except FileError as error:
+            assert str(path) in error.message
+        else:
+            assert arrivals_s[0] == 0.0
+
+
+def test_a_number_or_a_cell_beyond_all_bounds_is_named(tmp_path: Path) -> None:
+    huge = {**MOONCAKE[0], "timestamp": 10**400}
+    with pytest.raises(FileError, match=r"Line 1 .* needs the numbers"):
+        load(f"trace:{mooncake(tmp_path, [huge])}")
+    with pytest.raises(FileError, match=r"Line 2 .* field larger than field limit"):
+        load(f"trace:{azure(tmp_path, HEADER + 'x' * 200_000)}")
 
 
 def test_more_text_than_memory_should_hold_is_refused(tmp_path: Path) -> None:

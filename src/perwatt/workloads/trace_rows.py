@@ -24,6 +24,9 @@ from perwatt.core.errors import FileError
 __all__ = ["BLOCK_TOKENS", "TraceRow", "read_rows"]
 
 BLOCK_TOKENS = 512
+MOST = 2**53
+"""No trace has larger numbers, and a float holds all up to here."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 _FIELDS = ("timestamp", "input_length", "output_length")
 _MEND = "docs/workloads.md shows the columns of each kind of trace."
@@ -81,24 +84,33 @@ def _text(path: Path) -> str:
 
 def _azure(path: Path, text: str) -> Iterator[TraceRow]:
     lines = csv.reader(text.splitlines())
-    header = next(lines, [])
+    header = _cells(path, lines) or []
     missing = [name for name in _COLUMNS if name not in header]
     if missing:
         msg = f"The trace {path} has no column {missing[0]}."
         raise FileError(msg, _MEND)
     when, context, generated = (header.index(name) for name in _COLUMNS)
-    for cells in lines:
+    while (cells := _cells(path, lines)) is not None:
         if not cells:
             continue
-        number = lines.line_num
         try:
             moment = datetime.fromisoformat(cells[when])
             prompt_tokens, output_tokens = int(cells[context]), int(cells[generated])
         except (ValueError, IndexError) as error:
-            raise _bad(path, number, str(error)) from None
+            raise _bad(path, lines.line_num, str(error)) from None
         # The 2023 traces have no time zone, those of 2024 have +00:00: both are UTC.
-        arrival_s = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        yield _checked(path, TraceRow(number, arrival_s, prompt_tokens, output_tokens, ()))
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        arrival_s = (zoned - _EPOCH).total_seconds()
+        row = TraceRow(lines.line_num, arrival_s, prompt_tokens, output_tokens, ())
+        yield _checked(path, row)
+
+
+def _cells(path: Path, lines: Any) -> list[str] | None:
+    """Of the next line of a csv reader; None at the end."""
+    try:
+        return next(lines, None)
+    except csv.Error as error:
+        raise _bad(path, lines.line_num, str(error)) from None
 
 
 def _mooncake(path: Path, text: str) -> Iterator[TraceRow]:
@@ -123,7 +135,7 @@ def _mooncake(path: Path, text: str) -> Iterator[TraceRow]:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def _number(value: Any) -> bool:
@@ -131,7 +143,7 @@ def _number(value: Any) -> bool:
 
 
 def _checked(path: Path, row: TraceRow) -> TraceRow:
-    if row.prompt_tokens < 1 or row.output_tokens < 0:
+    if not (1 <= row.prompt_tokens <= MOST and 0 <= row.output_tokens <= MOST):
         raise _bad(path, row.line, "a prompt has at least 1 token, an answer at least 0")
     return row
 
