@@ -90,8 +90,9 @@ def share(joules: float) -> EnergyShare:
 def tables(
     made: Sequence[Made], phases: list[Phase], *, load: str = "closed:1", **spec: Any
 ) -> RunTables:
+    known = {phase.phase_id: phase for phase in phases}
     rows = columns(
-        request_row(one, _item(one.item_id), None, joules, "w", _phase(phases, one.phase_id))
+        request_row(one, _item(one.item_id), None, joules, "w", known.get(one.phase_id))
         | {"score": score, "abstained": score is None, "extracted": "42"}
         for one, joules, score in made
     )
@@ -116,10 +117,6 @@ def tables(
 def _item(item_id: str) -> Item:
     asked = (Message(role="user", content="?"),)
     return Item(id=item_id, kind="k", messages=asked, reference="42", scorer="exact")
-
-
-def _phase(phases: list[Phase], phase_id: str) -> Phase | None:
-    return next((phase for phase in phases if phase.phase_id == phase_id), None)
 
 
 def phase(number: int = 0, start: float = 0.0, end: float = 100.0, **more: Any) -> Phase:
@@ -263,6 +260,11 @@ def test_stages_are_summarised_one_by_one_and_the_pair_over_all() -> None:
     assert value(summary.stages[2], "latency_scheduled_p99") == pytest.approx(5.075)
     assert value(summary.stages[2], "energy_net_j") == pytest.approx(1 / 3)
     assert saturated_stage(summary.stages) == 2
+    assert summary.stages[1].kept_up == pytest.approx(1.0)
+    assert summary.stages[2].kept_up == pytest.approx(0.5)
+    assert (summary.stages[2].slowing or 0) > 2
+    # Ten requests tell nothing of a rate.
+    assert summary.stages[0].kept_up is None
     assert summarise_run(tables(one_a_second(), [phase()])).stages == ()
 
 

@@ -134,6 +134,10 @@ class StageSummary(msgspec.Struct, frozen=True, kw_only=True):
     """`glossary.stage_metrics`."""
     stopped: str | None = None
     """Why it ended early, such as `saturated`."""
+    kept_up: float | None = None
+    """Rate of ends over rate of arrivals, both over their middle four fifths; None: too few."""
+    slowing: float | None = None
+    """Median latency from schedule of its last third over that of its first."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from perwatt.metrics.conversations import joined
 from perwatt.metrics.glossary import all_metrics, stage_metrics
 from perwatt.metrics.metric import Metric
 from perwatt.metrics.reported.tools import reported_as
+from perwatt.metrics.saturation import keeping_up
 from perwatt.metrics.sentences import headline
 from perwatt.metrics.windows import OUTSIDE, counted
 from perwatt.stats.intervals import Gain, Interval, joint_bootstrap
@@ -99,6 +100,7 @@ def summarise_stage(
     attempted, served = _counts(requests)
     busy_s = float(window.overlap_s.sum())
     energy = _energy_of(requests, ledger)
+    kept_up, slowing = keeping_up(requests)
     return StageSummary(
         pair_id=pair_id,
         stage=stage,
@@ -111,6 +113,8 @@ def summarise_stage(
         seconds=window.window_s,
         metrics=_estimates(requests, stage_metrics(), energy, rng, draws, slo),
         stopped=stopped,
+        kept_up=kept_up,
+        slowing=slowing,
     )
 
 

@@ -60,11 +60,11 @@ def _sentence(label: str, mine: Sequence[StageSummary]) -> str | None:
     at = saturated_stage(mine)
     if at is None:
         return None
-    rate, stage = mine[at].metrics[RATE], mine[at]
+    stage, before = mine[at], mine[at - 1] if at else None
     if stage.offered_per_s is not None:
-        return f"{label} fell behind at {stage.load}: {spoken(rate)} were served."
-    before = mine[at - 1] if at else None
-    text = f"{label} gave no more at {stage.load}: {spoken(rate)}"
+        told = "" if stage.kept_up is None else f": answers at {stage.kept_up:.0%} of the questions"
+        return f"{label} fell behind at {stage.load}{told}."
+    text = f"{label} gave no more at {stage.load}: {spoken(stage.metrics[RATE])}"
     return f"{text}, after {spoken(before.metrics[RATE])} at {before.load}." if before else text
 
 
