@@ -180,6 +180,21 @@ def test_a_caller_that_leaves_stops_the_server(upstream: Any, address: Any) -> N
     assert reply.chunk_offsets_ns
 
 
+def test_a_caller_that_leaves_after_done_has_been_served(upstream: Any, address: Any) -> None:
+    end = upstream.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    begun = upstream.stream([upstream.delta("x"), end, b"data: [DONE]\n\n"])[:-1]
+    upstream.script = lambda _: [*begun, 5.0]  # a server that dawdles after the last event
+    body = json.dumps(STREAM).encode()
+    host, _, port = address.host.partition(":")
+    with socket.create_connection((host, int(port))) as caller:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        caller.sendall(head.encode() + b"X-Request-Id: done\r\n\r\n" + body)
+        got = b""
+        while b"[DONE]" not in got:
+            got += caller.recv(4096)
+    assert address.record("done").reply.status == "ok"
+
+
 def test_a_slow_caller_holds_up_the_server_and_not_our_memory(upstream: Any, address: Any) -> None:
     mib = b"x" * 2**20
     head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nContent-Length: %d\r\n\r\n" % (

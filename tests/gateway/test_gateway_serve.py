@@ -63,6 +63,7 @@ def test_joules_of_many_at_once_are_the_devices_and_outlive_a_kill(
         for thread in threads:
             thread.join()
         address.record("r5")
+        time.sleep(0.6)  # the sensor's last samples are journalled as well
         out = address.options.out
         killed = tmp_path / "killed"  # what kill -9 would have left at this moment
         shutil.copytree(out, killed)

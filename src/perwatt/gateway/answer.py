@@ -155,7 +155,7 @@ class Answer(Receiver):
         assert self._metering is not None
         body = b"".join(self._parts)
         if self.status is not None and self.status < 300:
-            self._metering.heard.event(body, end_ns)
+            self._metering.heard.whole(body, end_ns)
         self.body_text = body[:2000]
         self._start(keep_length=True, more=energy_headers(self._metering.tell(end_ns)))
         self._last(body)

@@ -19,11 +19,16 @@ from perwatt.sensors.pick import Picked
 from perwatt.sensors.sampler import Sampler
 from perwatt.store.lines import JournalRecord, Power
 
-__all__ = ["Baseline", "LiveMeter", "Metered", "Told"]
+__all__ = ["Baseline", "LiveMeter", "Metered", "Told", "thinned"]
 
 EVERY_S = 0.05
 """How often samples are taken over while nobody asks; a request's end asks at once."""
-JOURNAL_S = 0.5
+JOURNAL_S = 0.2
+"""A kill costs the joules of requests that ended since the samples were last journalled."""
+RESTING_NS = 10_000_000_000
+"""At rest for so long, one sample a second of a counter is enough for the journal."""
+FRESH_NS = 2_000_000_000
+"""But for the last of it: the tick in which load begins must be short."""
 IDLE_KEPT_S = 60.0
 """The rolling baseline is the mean of the last so many seconds at rest."""
 IDLE_LEAST_S = 0.2
@@ -166,8 +171,9 @@ class LiveMeter:
             self.take_over()
             t_ns = now_ns()
             self.ledger.forget(t_ns)
-            if seconds(self._written_ns, t_ns) >= JOURNAL_S:
-                self.write()
+            resting = not self._stretches.loaded and t_ns - self._since_ns() > RESTING_NS
+            if seconds(self._written_ns, t_ns) >= (1.0 if resting else JOURNAL_S):
+                self.write(resting=resting)
             quiet = not self._in_flight and t_ns - self._last_end_ns > QUIET_NS
             if quiet and self._stretches.loaded:
                 async with self._lock:
@@ -180,12 +186,21 @@ class LiveMeter:
         self.write()
         await self._stretches.over(now_ns())
 
-    def write(self) -> None:
-        """Journal the samples that have come."""
+    def write(self, *, resting: bool = False) -> None:
+        """Journal the samples that have come; `resting`: old ones, and few of them."""
         self._written_ns = now_ns()
-        if self._unwritten:
-            self._put(Power(session=self._session, samples=tuple(self._unwritten)))
-            self._unwritten = []
+        old = self._unwritten
+        self._unwritten = []
+        if resting:
+            fresh_ns = self._written_ns - FRESH_NS
+            self._unwritten = [sample for sample in old if sample.t_ns >= fresh_ns]
+            old = thinned([sample for sample in old if sample.t_ns < fresh_ns])
+        if old:
+            self._put(Power(session=self._session, samples=tuple(old)))
+
+    def _since_ns(self) -> int:
+        """When the last request ended; the start of the first idle where there was none."""
+        return max(self._last_end_ns, self.rests_from_ns)
 
     def _rest(self, tick: Tick) -> None:
         self._idle.append(tick)
@@ -225,6 +240,16 @@ class LiveMeter:
             provisional=True,  # final is what the run's own attribution says when it is finished
             request_id=request_id,
         )
+
+
+def thinned(samples: list[PowerSample]) -> list[PowerSample]:
+    """The last of each counter, and all that is a gauge's or is flagged."""
+    last = {s.domain: n for n, s in enumerate(samples) if s.counter_j is not None}
+    return [
+        sample
+        for n, sample in enumerate(samples)
+        if sample.flag is not None or sample.counter_j is None or last[sample.domain] == n
+    ]
 
 
 def _digits(value: float) -> float:

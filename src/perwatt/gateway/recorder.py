@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -19,15 +20,43 @@ UNTOLD = "(none)"
 LONGEST = 300
 
 
+class _Message(msgspec.Struct):
+    content: Any = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message | None = None
+
+
+class _Whole(msgspec.Struct):
+    choices: list[_Choice] | None = None
+
+
+_WHOLE = msgspec.json.Decoder(_Whole)
+
+
 class Heard:
     """What is read of one answer on its way through: never more than the record needs."""
 
     def __init__(self, dispatched_ns: int) -> None:
         self.reader = StreamReader(dispatched_ns)
         self.failure: StreamError | None = None
+        self.text = ""
+        """Of a chat answer that came in one piece."""
+
+    def whole(self, body: bytes, t_ns: int) -> None:
+        """A JSON answer in one piece: counts, names and figures stand where a stream has them."""
+        self.event(body, t_ns)
+        try:
+            choices = _WHOLE.decode(body).choices
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        message = choices[0].message if choices else None
+        if message is not None and isinstance(message.content, str):
+            self.text = message.content
 
     def event(self, data: bytes, t_ns: int) -> bool:
-        """One event of a stream, or a whole JSON answer; true if it brought content."""
+        """One event of a stream; true if it brought content."""
         if self.failure is not None:
             return False
         try:

@@ -30,7 +30,7 @@ def reply_of(answer: Answer, heard: Heard, outcome: Outcome, end_ns: int) -> Rep
     }
     if isinstance(outcome, TransportError):
         return reader.failed(outcome.kind, outcome.sentence, end_ns, **known)
-    if outcome is None:
+    if outcome is None and not reader.done:  # who has had [DONE] need not wait for the end
         stopped = reader.failed("", "", end_ns, **known)
         return msgspec.structs.replace(stopped, status="cancelled", error_kind=None, error=None)
     if status is not None and status >= 400:
@@ -47,6 +47,7 @@ def reply_of(answer: Answer, heard: Heard, outcome: Outcome, end_ns: int) -> Rep
     # It came in one piece: when it was written nobody can tell.
     return msgspec.structs.replace(
         reply,
+        text=reply.text or heard.text,
         first_chunk_ns=None,
         first_answer_ns=None,
         chunk_offsets_ns=(),
