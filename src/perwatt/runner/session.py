@@ -29,7 +29,7 @@ from perwatt.runner.plan_left import Outcomes
 from perwatt.runner.prompt_length import fitted
 from perwatt.runner.session_endpoint import config_for, for_workers, named
 from perwatt.runner.session_load import Under, apply_stretches
-from perwatt.runner.session_loop import run_loop
+from perwatt.runner.session_loop import run_loop, settled_heap
 from perwatt.runner.session_phases import Recorder
 from perwatt.runner.session_progress import Tally
 from perwatt.runner.worker_pool import WorkerPool
@@ -164,9 +164,10 @@ class Session:
             if idle_s:
                 async with recorder.phase("loaded_idle", pair_id, under_test):
                     await asyncio.sleep(idle_s)
-            await apply_stretches(
-                under, segment.stretches, endpoint, served, prepared, under_test, pool
-            )
+            with settled_heap():
+                await apply_stretches(
+                    under, segment.stretches, endpoint, served, prepared, under_test, pool
+                )
             if idle_s:
                 # A device just worked draws more at rest than a cold one: the third baseline. Not
                 # before the slowest counter has shown the last of the load.

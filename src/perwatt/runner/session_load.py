@@ -23,7 +23,6 @@ from perwatt.runner.loop_watch import LoopWatch
 from perwatt.runner.plan import Stretch
 from perwatt.runner.plan_left import Outcomes
 from perwatt.runner.saturation import outcome_of, saturated
-from perwatt.runner.session_loop import settled_heap
 from perwatt.runner.session_phases import OpenPhase, Recorder
 from perwatt.runner.session_progress import Tally
 from perwatt.runner.worker_pool import WorkerPool
@@ -146,13 +145,12 @@ async def _stretch(
     under.tally.begin(stretch)
     watch = LoopWatch()
     try:
-        with settled_heap():
-            async with watch:
-                if pool is None:
-                    await _here(under, orders, endpoint, served, prepared, heard)
-                else:
-                    audited = recorder.journal.append
-                    await pool.apply(orders, heard, audited, lambda: under.check(served))
+        async with watch:
+            if pool is None:
+                await _here(under, orders, endpoint, served, prepared, heard)
+            else:
+                audited = recorder.journal.append
+                await pool.apply(orders, heard, audited, lambda: under.check(served))
     finally:
         under.tally.end()
         recorder.journal.append(_audit(watch, orders, pool))

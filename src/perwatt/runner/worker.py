@@ -87,16 +87,17 @@ async def _serve(replies: int) -> None:
             return  # the parent has gone before the kernel was asked to tell
         endpoint: Endpoint = registry("endpoint").get(setup.endpoint)(setup.config)
         trouble = await _opened(endpoint)
-        line.say(Ready(trouble))
         at_work: asyncio.Task[None] | None = None
         try:
-            while (body := await receive(commands)) is not None:
-                match decoder.decode(body):
-                    case Apply(orders):
-                        work = _work(endpoint, orders, setup.prepared, line)
-                        at_work = asyncio.create_task(work)
-                    case Stop() if at_work:
-                        at_work.cancel()
+            with settled_heap():
+                line.say(Ready(trouble))
+                while (body := await receive(commands)) is not None:
+                    match decoder.decode(body):
+                        case Apply(orders):
+                            work = _work(endpoint, orders, setup.prepared, line)
+                            at_work = asyncio.create_task(work)
+                        case Stop() if at_work:
+                            at_work.cancel()
         finally:
             if at_work and at_work.cancel():
                 await asyncio.wait([at_work])
@@ -116,9 +117,8 @@ async def _work(endpoint: Endpoint, orders: Orders, prepared: Prepared, line: _L
     trouble: Trouble | None = None
     watch = LoopWatch()
     try:
-        with settled_heap():
-            async with watch:
-                await apply_load(endpoint, orders, prepared, line.tell)
+        async with watch:
+            await apply_load(endpoint, orders, prepared, line.tell)
     except asyncio.CancelledError:
         pass  # what was in flight has been told
     except BaseExceptionGroup as group:
