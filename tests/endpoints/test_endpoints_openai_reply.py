@@ -224,18 +224,32 @@ def test_tokens_are_counted_where_the_server_can(
         assert told.body() == sent
 
 
-def test_a_server_known_by_a_route_of_its_own(run_bytes: Run, make_config: Config) -> None:
-    info = page(b'{"model_id": "m", "max_concurrent_requests": 128, "version": "3.3.4"}')
-    told = Told(b"", info=info)
+@pytest.mark.parametrize(
+    ("route", "told", "engine", "version"),
+    [
+        ("info", b'{"max_concurrent_requests": 128, "version": "3.3.4"}', "TGI", "3.3.4"),
+        ("version", b'{"version": "0.12.0"}', "Ollama", "0.12.0"),
+        ("readiness", b'{"status": "healthy", "db": "Not connected"}', "LiteLLM", None),
+    ],
+)
+def test_a_server_known_by_a_route_of_its_own(
+    run_bytes: Run,
+    make_config: Config,
+    route: str,
+    told: bytes,
+    engine: str,
+    version: str | None,
+) -> None:
+    server = Told(b"", **{route: page(told)})
 
-    async def test(_: Any, server: Any) -> Any:
-        endpoint = OpenAIEndpoint(make_config(url=server.url))
+    async def test(_: Any, listening: Any) -> Any:
+        endpoint = OpenAIEndpoint(make_config(url=listening.url))
         served = await endpoint.open()
         await endpoint.close()
         return served.identity
 
-    identity = run_bytes(told, test)
-    assert (identity.engine, identity.engine_version) == ("TGI", "3.3.4")
+    identity = run_bytes(server, test)
+    assert (identity.engine, identity.engine_version) == (engine, version)
 
 
 def test_a_deployment_of_azure(

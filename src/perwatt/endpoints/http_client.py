@@ -8,6 +8,7 @@ compression is asked for: a compressed stream has no chunks to mark.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -131,7 +132,7 @@ class HttpClient:
             msg = f"the server's certificate is not trusted: {error.verify_message}"
             raise TransportError("connect", msg, sent) from None
         except OSError as error:
-            msg = f"the server cannot be reached: {error.strerror or error}"
+            msg = f"the server cannot be reached: {_plain(error)}"
             raise TransportError("connect", msg, sent) from None
 
     async def _open(self) -> HttpConnection:
@@ -169,6 +170,13 @@ class HttpClient:
             msg = f"a header or the path of {method} holds a line break"
             raise ValueError(msg)
         return text.encode("latin-1") + b"\r\n\r\n"
+
+
+def _plain(error: OSError) -> str:
+    """asyncio puts the address where the system's words should be."""
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error.strerror or error)
 
 
 def _stale(sent: Sent) -> bool:

@@ -13,15 +13,13 @@ Tokenize = Literal["llama.cpp", "vLLM"]
 
 
 class Quirk(msgspec.Struct, frozen=True, kw_only=True):
-    """One engine. How it is known: any of the first five."""
+    """One engine. How it is known: any of the first four."""
 
     engine: str
     hosts: tuple[str, ...] = ()
     """Ends of its host name."""
     server_header: str | None = None
     """Start of its `Server` response header."""
-    response_header: str | None = None
-    """A header that it alone sends."""
     owned_by: tuple[str, ...] = ()
     """What it writes as owner in `/v1/models`."""
     probe: tuple[str, str] | None = None
@@ -73,9 +71,7 @@ def recognise(headers: Mapping[str, str], owners: set[str]) -> Quirk | None:
     server = headers.get("server", "")
     for quirk in QUIRKS:
         if (
-            (quirk.server_header and server.startswith(quirk.server_header))
-            or quirk.response_header in headers
-            or not owners.isdisjoint(quirk.owned_by)
-        ):
+            quirk.server_header and server.startswith(quirk.server_header)
+        ) or not owners.isdisjoint(quirk.owned_by):
             return quirk
     return None

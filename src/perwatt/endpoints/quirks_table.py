@@ -95,11 +95,13 @@ QUIRKS = (
     ),
     Quirk(
         engine="LiteLLM",
-        response_header="x-litellm-version",
+        probe=("/health/readiness", "db"),
+        version=("/health/readiness", "litellm_version"),  # gone from newer ones
         # An answer out of its cache costs no joules.
         extra_body={"cache": {"no-cache": True}},
         # Its model names are aliases.
         names_model=False,
         source="LiteLLM docs, proxy/caching and proxy/response_headers",
+        tried="on LiteLLM 1.106.2, before perwatt's test server",
     ),
 )
