@@ -16,6 +16,7 @@ import pytest
 
 from perwatt.core.errors import DiskFullError, FileError
 from perwatt.core.estimate import Estimate
+from perwatt.core.summary import UNSCORED
 from perwatt.report.build import ReportRun, render_report, write_report
 from perwatt.report.format import cell, interval, spoken
 from perwatt.report.sections.joules import residual_j
@@ -302,3 +303,28 @@ def test_an_interval_is_shown_in_the_prefix_of_its_value() -> None:
     assert interval(Estimate(value=0.0, low=0.0, high=0.5, unit="J")) == "[0, 0.5]"
     assert interval(Estimate(value=3.0, unit="J")) == ""
     assert spoken(Estimate(value=None, reason="no sensor")) == "missing: no sensor"
+
+
+def test_a_run_that_nobody_scored_says_so_and_shows_no_empty_figure(made_run: MakeRun) -> None:
+    run = made_run(pairs=1, items=6)
+    none = Estimate(value=None, unit="share", reason=UNSCORED)
+    names = ("accuracy", "ipj", "ipw", "j_per_correct")
+    pair = run.summary.pairs[0]
+    slices = {
+        by: {label: {**found, "accuracy": none} for label, found in labels.items()}
+        for by, labels in pair.slices.items()
+    }
+    metrics = {**pair.metrics, **dict.fromkeys(names, none)}
+    pair = msgspec.structs.replace(pair, metrics=metrics, slices=slices)
+    summary = msgspec.structs.replace(run.summary, pairs=(pair,))
+    html = render_report([msgspec.structs.replace(run, summary=summary)])
+    parts = [str(a["id"]) for a in Page(html).all("section") if "part" in str(a.get("class"))]
+    assert {"r1-tradeoff", "r1-slices"}.isdisjoint(parts)
+    assert html.count('<span class="value">not scored</span>') == len(names)
+
+
+def test_many_in_flight_are_drawn_as_a_number(made_run: MakeRun) -> None:
+    few = render_report([made_run(pairs=1, items=90, in_flight=8)])
+    many = render_report([made_run(pairs=1, items=90, in_flight=90)])
+    assert ">requests in flight<" not in few
+    assert ">requests in flight<" in many

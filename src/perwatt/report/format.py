@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from perwatt.core.estimate import Estimate, Grade
+from perwatt.core.summary import UNSCORED
 from perwatt.core.units import format_duration, format_value
 
 __all__ = ["DASH", "GRADES", "Cell", "cell", "interval", "joules", "seconds_text", "spoken"]
@@ -40,7 +41,8 @@ def cell(estimate: Estimate | None) -> Cell:
     if estimate is None:
         return Cell(value=DASH, reason="This metric was not computed for this pair.")
     if estimate.value is None:
-        return Cell(value=DASH, reason=estimate.reason)
+        unscored = estimate.reason == UNSCORED
+        return Cell(value="not scored" if unscored else DASH, reason=estimate.reason)
     return Cell(
         value=format_value(estimate.value, estimate.unit),
         interval=interval(estimate),

@@ -18,6 +18,8 @@ __all__ = ["Span", "draw_requests", "mean_active"]
 WIDE_ENOUGH_PX = 3.0
 """Below this a request's phases cannot be seen, and the number in flight is drawn instead."""
 MOST_SPANS = 1500
+MOST_LANES = 40
+"""At 3 px each; more would be a tall block in which nobody follows one request."""
 IN_FLIGHT_PX = 64.0
 BUCKET_PX = 2.0
 
@@ -42,9 +44,9 @@ def draw_requests(
         return Markup(""), 0.0
     shown = [clip for span in spans if (clip := axis.clip(span.start_ns, span.end_ns))]
     typical = float(np.median([x1 - x0 for x0, x1 in shown])) if shown else 0.0
-    if typical < WIDE_ENOUGH_PX or len(shown) > MOST_SPANS:
-        return _in_flight(spans, axis, top, left, right), IN_FLIGHT_PX
     count = max(span.lane + 1 for span in spans)
+    if typical < WIDE_ENOUGH_PX or len(shown) > MOST_SPANS or count > MOST_LANES:
+        return _in_flight(spans, axis, top, left, right), IN_FLIGHT_PX
     lane = min(14.0, max(3.0, 120.0 / count))
     return _lanes(spans, axis, top, lane), lane * count
 

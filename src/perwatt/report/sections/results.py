@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from perwatt.core.summary import MetricInfo, PairSummary
-from perwatt.report.format import GRADES, Cell, cell
+from perwatt.report.format import DASH, GRADES, Cell, cell
 from perwatt.report.view import Section, View
 
 __all__ = ["MAIN", "results"]
@@ -93,7 +93,7 @@ def _missing(rows: list[MetricRow]) -> list[tuple[str, str]]:
     reasons: dict[str, list[str]] = {}
     for row in rows:
         for c in row.cells:
-            if c.sort is None and c.reason:
+            if c.sort is None and c.value == DASH and c.reason:
                 names = reasons.setdefault(c.reason, [])
                 if row.info.title not in names:
                     names.append(row.info.title)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from perwatt.core.estimate import Estimate
-from perwatt.core.summary import PairSummary
+from perwatt.core.summary import UNSCORED, PairSummary
 from perwatt.report.charts.dots import Dot, DotRow, dots
 from perwatt.report.format import Cell, cell, spoken
 from perwatt.report.legend import pair_keys
@@ -20,7 +20,8 @@ LEVELS = {"1": "1 (easy)", "2": "2 (middling)", "3": "3 (hard)"}
 def slices(view: View) -> Section | None:
     known = {by for pair in view.pairs for by, found in pair.slices.items() if found}
     wanted = [*BY, *((by, f"By {by}") for by in sorted(known - {by for by, _ in BY}))]
-    figures = [(title, _figure(view, by)) for by, title in wanted if by in known]
+    scored = {by for by in known if any(_scored(pair, by) for pair in view.pairs)}
+    figures = [(title, _figure(view, by)) for by, title in wanted if by in scored]
     if not figures:
         return None
     return Section(
@@ -29,6 +30,12 @@ def slices(view: View) -> Section | None:
         template="slices.html",
         data={"figures": figures},
     )
+
+
+def _scored(pair: PairSummary, by: str) -> bool:
+    """Is there any slice whose answers somebody judged, or failed to?"""
+    found = (own.get("accuracy") for own in pair.slices.get(by, {}).values())
+    return any(e is not None and e.reason != UNSCORED for e in found)
 
 
 def _figure(view: View, by: str) -> Figure:

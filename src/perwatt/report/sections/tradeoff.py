@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from perwatt.core.estimate import Estimate
+from perwatt.core.summary import UNSCORED
 from perwatt.report.charts.scatter import Point, scatter
 from perwatt.report.format import cell, spoken
 from perwatt.report.view import Section, Table, View, figure
@@ -29,7 +30,11 @@ def pareto(costs: Sequence[float], gains: Sequence[float]) -> list[bool]:
     ]
 
 
-def tradeoff(view: View) -> Section:
+def tradeoff(view: View) -> Section | None:
+    """Nothing where no answer was scored: there is nothing to trade."""
+    scored = [pair.metrics.get(Y) for pair in view.pairs]
+    if scored and all(e is not None and e.reason == UNSCORED for e in scored):
+        return None
     found: list[tuple[int, Estimate, Estimate]] = []
     absent: list[str] = []
     for n, pair in enumerate(view.pairs):
