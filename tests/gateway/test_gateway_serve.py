@@ -185,6 +185,7 @@ def test_a_server_that_is_not_there_is_502_and_a_failed_request(
 def test_where_nobody_asks_no_run_is_kept_and_those_in_flight_may_end(
     upstream: Any, make_address: Callable[..., Any], ask_at: Callable[..., Any]
 ) -> None:
+    upstream.script = lambda _: [upstream.json_answer({"data": []})]
     address = make_address(idle_s=0.05)
     with address:
         pass

@@ -45,12 +45,13 @@ class Answer(Receiver):
     def __init__(
         self,
         out: Outflow,
-        request_id: str,
+        request_id: str | None,
         metering: Metering | None,
         *,
         head_only: bool = False,
     ) -> None:
-        """`metering` None: passed on without being metered. `head_only`: a HEAD's answer."""
+        """`request_id` None: refused before it had a name. `metering` None: passed on without being
+        metered. `head_only`: a HEAD's answer."""
         self.status: int | None = None
         self.started = False
         """The caller has been sent the head."""
@@ -127,7 +128,7 @@ class Answer(Receiver):
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
-            (b"x-perwatt-request-id", self._id.encode("latin-1")),
+            *self._named(),
             *more,
         ]
         self.started = True
@@ -170,7 +171,7 @@ class Answer(Receiver):
     def _start(self, *, keep_length: bool, more: list[tuple[bytes, bytes]] | None = None) -> None:
         self.started = True
         headers = answered(self.headers, keep_length=keep_length)
-        headers.append((b"x-perwatt-request-id", self._id.encode("latin-1")))
+        headers += self._named()
         self._out.push(
             {
                 "type": "http.response.start",
@@ -179,6 +180,10 @@ class Answer(Receiver):
             },
             self.flow,
         )
+
+    def _named(self) -> list[tuple[bytes, bytes]]:
+        name = self._id
+        return [] if name is None else [(b"x-perwatt-request-id", name.encode("latin-1"))]
 
     def _push(self, data: bytes) -> None:
         message = {"type": "http.response.body", "body": data, "more_body": True}

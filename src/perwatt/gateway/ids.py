@@ -27,10 +27,15 @@ class Names:
         self._taken = taken or set()
         self._asked: dict[str, int] = {}
 
-    def request_id(self, headers: Headers) -> str:
-        """`X-Perwatt-Request-Id`, else `X-Request-Id`, else a new one; `#2` for the second such."""
+    def request_id(self, headers: Headers, *, recorded: bool = True) -> str:
+        """`X-Perwatt-Request-Id`, else `X-Request-Id`, else a new one; `#2` for the second such.
+
+        What is not to be recorded takes no name away from what is.
+        """
         wanted = tag(headers, b"x-perwatt-request-id") or tag(headers, b"x-request-id")
         name = wanted or f"pw-{secrets.token_hex(12)}"
+        if not recorded:
+            return name
         number = 1
         while name in self._taken:
             number += 1

@@ -21,7 +21,7 @@ from perwatt.store.lines import JournalRecord, Power
 
 __all__ = ["Baseline", "LiveMeter", "Metered", "Told", "thinned"]
 
-EVERY_S = 0.05
+EVERY_S = 0.1
 """How often samples are taken over while nobody asks; a request's end asks at once."""
 JOURNAL_S = 0.2
 """A kill costs the joules of requests that ended since the samples were last journalled."""

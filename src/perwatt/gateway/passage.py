@@ -55,7 +55,6 @@ class Passage:
         wiring: Wiring,
         scope: dict[str, Any],
         out: Outflow,
-        request_id: str,
         target: str,
         body: bytes | None,
     ) -> None:
@@ -65,7 +64,8 @@ class Passage:
         self._method: str = scope["method"]
         self._headers = scope["headers"]
         self._out = out
-        self._id = request_id
+        recorded = self._method == "POST"
+        self._id = wiring.names.request_id(self._headers, recorded=recorded)
         self._target = target
         self._body = body
         self._caller_left = False

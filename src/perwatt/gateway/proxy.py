@@ -40,13 +40,12 @@ class Proxy:
         """One request, to its end."""
         headers: Headers = scope["headers"]
         wiring = self._wiring
-        request_id = wiring.names.request_id(headers)
         out = Outflow(send)
         target = wiring.target.of(scope["raw_path"], scope["query_string"])
         if self._client_key is not None and not authorised(headers, self._client_key):
-            self._refuse(out, request_id, 401, "The key is missing or wrong.", "invalid_api_key")
+            self._refuse(out, 401, "The key is missing or wrong.", "invalid_api_key")
         elif target is None:
-            self._refuse(out, request_id, 400, "The path is not usable.", "invalid_path")
+            self._refuse(out, 400, "The path is not usable.", "invalid_path")
         else:
             try:
                 body = await self._body(receive, headers)
@@ -54,17 +53,17 @@ class Proxy:
                 return
             except _TooLargeError:
                 text = f"The body is larger than {self._max_body_bytes // 2**20} MiB."
-                self._refuse(out, request_id, 413, text, "request_too_large")
+                self._refuse(out, 413, text, "request_too_large")
             else:
-                await Passage(wiring, scope, out, request_id, target, body).run(receive)
+                await Passage(wiring, scope, out, target, body).run(receive)
         await out.drained()
 
-    def _refuse(self, out: Outflow, request_id: str, status: int, text: str, code: str) -> None:
+    def _refuse(self, out: Outflow, status: int, text: str, code: str) -> None:
         more = [(b"connection", b"close")] if status == 413 else []
         if status == 401:
             more = [(b"www-authenticate", b"Bearer")]
         body = error_body(text, "invalid_request_error", code)
-        Answer(out, request_id, None).say(status, body, more)
+        Answer(out, None, None).say(status, body, more)
 
     async def _body(self, receive: Receive, headers: Headers) -> bytes | None:
         """The whole body; None for a request without one."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from perwatt import __version__
-from perwatt.core.errors import PerwattError
+from perwatt.core.errors import InterruptedRunError, PerwattError
 from perwatt.core.registry import registry
 from perwatt.core.spec import RunSpec
 from perwatt.endpoints.models import check_model
@@ -142,7 +142,12 @@ def _run(
             listen(Note("Nobody asked anything: no run is kept."))
             run_dir.discard_if_nothing_was_asked()
             return None
-        finish_served(run_dir, run, listen)
+        try:
+            finish_served(run_dir, run, listen)
+        except KeyboardInterrupt:
+            msg = f"Stopped; {run_dir.path} holds all that was answered."
+            mend = f"Finish its tables with: perwatt resume {run_dir.path}"
+            raise InterruptedRunError(msg, mend) from None
     except PerwattError:
         run_dir.discard_if_nothing_was_asked()
         raise
