@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perwatt.endpoints.in_process_text import Detokenizer, StopStrings
+from perwatt.endpoints.in_process_text import Detokenizer, StopStrings, ThinkTags
 
 
 def as_bytes(ids: Sequence[int]) -> str:
@@ -74,3 +74,42 @@ def test_nothing_is_shown_after_the_stop() -> None:
     assert [stopper.feed(piece) for piece in ("a\n", "b\n", "\nc", "d")] == ["a", "\nb", "", ""]
     assert stopper.stopped
     assert stopper.end() == ""
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["", "<think>", "\n<think>", "plain <think>"]),
+    st.text(alphabet="ab<>/think ", max_size=20),
+    st.sampled_from(["", "</think>"]),
+    st.text(alphabet="ab<", max_size=10),
+    st.lists(st.integers(min_value=0, max_value=60), max_size=8),
+)
+def test_reasoning_is_told_from_the_answer_however_it_comes(
+    before: str, thought: str, close: str, answer: str, cuts: list[int]
+) -> None:
+    text = before + thought + close + answer
+    edges = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
+
+    def split(pieces: list[str]) -> tuple[str, str]:
+        tags = ThinkTags("")
+        parts = [part for piece in pieces for part in tags.feed(piece)] + tags.end()
+        assert all(shown for _, shown in parts)
+        return (
+            "".join(shown for reasoning, shown in parts if reasoning),
+            "".join(shown for reasoning, shown in parts if not reasoning),
+        )
+
+    whole = split([text])
+    assert split([text[start:end] for start, end in itertools.pairwise(edges)]) == whole
+    opened = text.lstrip().removeprefix("<think>") if text.lstrip().startswith("<think>") else None
+    inside, _, after = (opened or "").partition("</think>")
+    assert whole == ((inside, after) if opened is not None else ("", text))
+
+
+def test_a_template_that_opens_the_tag_itself() -> None:
+    tags = ThinkTags("<|assistant|>\n<think>\n")
+    assert tags.feed("hm") + tags.feed("</th") + tags.feed("ink>Yes") + tags.end() == [
+        (True, "hm"),
+        (False, "Yes"),
+    ]
+    assert ThinkTags("bot:").feed("Yes </think>") == [(False, "Yes </think>")]

@@ -18,7 +18,7 @@ import pytest
 
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import EngineError, FileError, MissingExtraError, SpecError
-from perwatt.core.protocols import EndpointConfig
+from perwatt.core.protocols import EndpointConfig, Timeouts
 from perwatt.core.records import Prompt, Served
 from perwatt.endpoints.vllm import VllmEndpoint
 
@@ -41,7 +41,8 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[di
 def run(endpoint: VllmEndpoint, test: Test) -> None:
     async def go() -> None:
         try:
-            await test(endpoint, await endpoint.open())
+            async with asyncio.timeout(60):
+                await test(endpoint, await endpoint.open())
         finally:
             await endpoint.close()
             await endpoint.close()
@@ -102,7 +103,11 @@ def test_life_of_an_engine(
         times = (reply.server.queue_s, reply.server.prefill_s, reply.server.decode_s)
         assert times == pytest.approx((0.25, 0.5, 2.0))
         assert reply.server.ttft_s == 0.8
-        asked = log()[-1]
+        thinks = await endpoint.ask(make_prompt("Where is it?", max_tokens=4, seed=16))
+        assert (thinks.reasoning, thinks.text) == ("hm so", "Yes.")
+        assert len(thinks.chunk_offsets_ns) == 4
+        assert thinks.first_answer_ns == thinks.dispatched_ns + thinks.chunk_offsets_ns[2]
+        asked = log()[-2]
         assert asked["prompt"] == {"prompt_token_ids": [6, 5, 2, 3, 11]}
         assert (asked["kind"], asked["logprobs"], asked["stop"]) == ("DELTA", 0, ["\n"])
         assert (asked["temperature"], asked["seed"], asked["max_tokens"]) == (0.0, 4, 3)
@@ -184,18 +189,31 @@ def test_kill_9_of_the_parent_leaves_no_child(
         parent.stdout.close()
 
 
+@pytest.mark.parametrize(
+    ("seed", "timeouts", "kind"),
+    [
+        (17, Timeouts(first_s=0.3, chunk_s=30), "timeout-first"),
+        (18, Timeouts(first_s=30, chunk_s=0.2), "timeout-chunk"),
+        (18, Timeouts(first_s=30, chunk_s=30, total_s=1.0), "timeout-total"),
+    ],
+)
 def test_silence_has_names(
-    log: Callable[[], list[dict[str, Any]]], make_config: Config, make_prompt: MakePrompt
+    log: Callable[[], list[dict[str, Any]]],
+    make_config: Config,
+    make_prompt: MakePrompt,
+    seed: int,
+    timeouts: Timeouts,
+    kind: str,
 ) -> None:
-    """Time is up between two chunks of a millisecond: a limit below that always is."""
-
     async def test(endpoint: VllmEndpoint, served: Served) -> None:
-        reply = await endpoint.ask(make_prompt(max_tokens=5))
-        assert (reply.status, reply.error_kind) == ("error", "timeout-first")
-        while "abort" not in log()[-1]:
-            await asyncio.sleep(0.002)
+        reply = await endpoint.ask(make_prompt(max_tokens=5, seed=seed))
+        assert (reply.status, reply.error_kind) == ("error", kind)
+        if kind == "timeout-chunk":  # it had begun, so it is ended
+            assert (reply.text, reply.tokens_by) == ("w0 ", "chunks")
+            while "abort" not in log()[-1]:
+                await asyncio.sleep(0.002)
 
-    run(VllmEndpoint(make_config(model="org/tiny", timeout_s=0.0001)), test)
+    run(VllmEndpoint(make_config(model="org/tiny", timeouts=timeouts)), test)
 
 
 def test_what_can_be_mended_is_told(

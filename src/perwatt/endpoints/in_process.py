@@ -117,7 +117,7 @@ class InProcessEngine(EngineProcess):
                     else:
                         return gathered.failed("engine-died", self._death or "the engine died")
         except TimeoutError:
-            if loop.time() >= end:
+            if deadline.when() == end:
                 return gathered.failed("timeout-total", f"it took more than {wait.total_s:g} s")
             if gathered.offsets:
                 sentence = f"nothing more came for {wait.chunk_s:g} s"
@@ -184,11 +184,16 @@ class _Gathered:
         self.dispatched_ns = dispatched_ns
         self.sent_ns: int | None = None
         self.offsets: list[int] = []
+        self.first_answer_ns: int | None = None
         self.texts: list[str] = []
+        self.thoughts: list[str] = []
 
     def take(self, chunk: Chunk) -> None:
-        self.offsets.append(max(0, chunk.t_ns - self.dispatched_ns))
-        self.texts.append(chunk.text)
+        t_ns = max(self.dispatched_ns, chunk.t_ns)
+        self.offsets.append(t_ns - self.dispatched_ns)
+        (self.thoughts if chunk.reasoning else self.texts).append(chunk.text)
+        if not chunk.reasoning and self.first_answer_ns is None:
+            self.first_answer_ns = t_ns
 
     def done(self, done: Done) -> Reply:
         if not self.offsets and not done.completion_tokens:
@@ -208,10 +213,11 @@ class _Gathered:
             dispatched_ns=self.dispatched_ns,
             sent_ns=self.sent_ns,
             first_chunk_ns=first,
-            first_answer_ns=first,
+            first_answer_ns=self.first_answer_ns,
             last_chunk_ns=last if status == "ok" else now_ns(),
             chunk_offsets_ns=tuple(self.offsets),
             text="".join(self.texts),
+            reasoning="".join(self.thoughts) or None,
             error_kind=kind,
             error=error,
             finish_reason=done.finish_reason if done else None,

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import msgspec
 
 from perwatt.core.records import Prompt
+from perwatt.endpoints.in_process_text import ThinkTags
 from perwatt.endpoints.in_process_wire import (
     TO_CHILD,
     Ask,
@@ -39,9 +40,6 @@ _PR_SET_PDEATHSIG = 1
 GRACE_S = 3.0
 """For the engine to let go of what it holds, before everything is killed."""
 
-Tell = Callable[[int, str], None]
-"""Called with a mark and text, from any thread; it never blocks."""
-
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
     """This request cannot be answered: becomes a failed Reply of `kind`."""
@@ -57,6 +55,32 @@ class Refusal(Exception):  # noqa: N818
     def __init__(self, message: str, mend: str) -> None:
         self.mend = mend
         super().__init__(message)
+
+
+class Tell:
+    """Called with a mark and text as it comes; it never blocks."""
+
+    def __init__(self, number: int, send: Callable[[Chunk], None]) -> None:
+        self._number = number
+        self._send = send
+        self._tags = ThinkTags("")
+        self._last_ns = 0
+
+    def prompt(self, text: str) -> None:
+        """Before anything else: the prompt as the model sees it."""
+        self._tags = ThinkTags(text)
+
+    def __call__(self, t_ns: int, text: str) -> None:
+        self._last_ns = t_ns
+        self._pass_on(self._tags.feed(text))
+
+    def end(self) -> None:
+        """Nothing follows."""
+        self._pass_on(self._tags.end())
+
+    def _pass_on(self, parts: list[tuple[bool, str]]) -> None:
+        for reasoning, text in parts:
+            self._send(Chunk(id=self._number, t_ns=self._last_ns, text=text, reasoning=reasoning))
 
 
 class Engine(Protocol):
@@ -176,11 +200,10 @@ class _Server:
         engine = self._engine
         assert engine is not None
 
-        def tell(t_ns: int, text: str) -> None:
-            self._send(Chunk(id=asked.id, t_ns=t_ns, text=text))
-
+        tell = Tell(asked.id, self._send)
         try:
             done = await engine.ask(asked.id, asked.prompt, tell)
+            tell.end()
             self._send(done)
         except Exception as error:
             self._send(_failed(asked.id, error))

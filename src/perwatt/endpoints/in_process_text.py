@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-__all__ = ["Detokenizer", "StopStrings"]
+__all__ = ["Detokenizer", "StopStrings", "ThinkTags"]
+
+OPEN, CLOSE = "<think>", "</think>"
 
 REPLACEMENT = "\ufffd"
 """What a decoder writes for bytes that are not (yet) a character."""
@@ -65,6 +67,44 @@ class StopStrings:
         """What was held, now that nothing follows."""
         text, self._held = self._held, ""
         return "" if self.stopped else text
+
+
+class ThinkTags:
+    """Tells reasoning from answer, as servers do: what stands in `<think>` at the very beginning.
+
+    Some templates end the prompt with the opening tag: then `prompt` does, and text starts inside.
+    """
+
+    def __init__(self, prompt: str) -> None:
+        self._inside: bool | None = True if prompt.rstrip().endswith(OPEN) else None
+        """None: not yet known."""
+        self._held = ""
+
+    def feed(self, text: str) -> list[tuple[bool, str]]:
+        """(is it reasoning, text) of what is certain; tags themselves are left out."""
+        text, self._held = self._held + text, ""
+        if self._inside is None:
+            start = text.lstrip()
+            if OPEN.startswith(start):  # nothing so far, or the tag's beginning
+                self._held = text
+                return []
+            self._inside = start.startswith(OPEN)
+            text = start.removeprefix(OPEN) if self._inside else text
+        if not self._inside:
+            return [(False, text)] if text else []
+        thought, closed, answer = text.partition(CLOSE)
+        if closed:
+            self._inside = False
+        elif keep := _overlap(thought, CLOSE):
+            thought, self._held = thought[:-keep], thought[-keep:]
+        return [part for part in ((True, thought), (False, answer)) if part[1]]
+
+    def end(self) -> list[tuple[bool, str]]:
+        """What was held, now that nothing follows."""
+        text, self._held = self._held, ""
+        if self._inside is None and text.lstrip() == OPEN:
+            return []
+        return [(bool(self._inside), text)] if text else []
 
 
 def _overlap(text: str, stop: str) -> int:

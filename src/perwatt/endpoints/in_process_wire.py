@@ -55,6 +55,7 @@ class Chunk(_Line, frozen=True, tag="chunk"):
 
     t_ns: int
     text: str
+    reasoning: bool = False
 
 
 class Done(_Line, frozen=True, tag="done"):

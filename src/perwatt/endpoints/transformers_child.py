@@ -62,7 +62,7 @@ class TransformersEngine:
         if batching != "static":
             try:
                 self.continuous = ContinuousBatches(self.loaded, self._parallel, self.context)
-                await self.ask(0, prompt, lambda *_: None)
+                await self.ask(0, prompt, Tell(0, lambda _: None))
             except Exception as error:
                 if self.continuous is not None:
                     self.continuous.close()
@@ -75,7 +75,7 @@ class TransformersEngine:
                     f"Requests are batched statically: continuous batching failed ({reason})."
                 )
         if self.continuous is None:
-            await self.ask(0, prompt, lambda *_: None)
+            await self.ask(0, prompt, Tell(0, lambda _: None))
 
     def describe(self) -> dict[str, Any]:
         loaded = self.loaded
@@ -91,7 +91,7 @@ class TransformersEngine:
             "settings": loaded.settings | {"batching": batching},
         }
 
-    def render(self, prompt: Prompt) -> str | None:
+    def render(self, prompt: Prompt) -> str:
         if not self.loaded.chat_template:
             return few_shot_text(prompt)
         messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
@@ -105,7 +105,9 @@ class TransformersEngine:
 
     async def ask(self, number: int, prompt: Prompt, tell: Tell) -> Done:
         started_ns = now_ns()
-        job = self._job(number, prompt)
+        text = self.render(prompt)
+        tell.prompt(text)
+        job = self._job(number, prompt, text)
         greedy = prompt.sampling.temperature == 0
         batches = self.continuous if self.continuous and greedy else self.static
         words = _Words(self.loaded.decode, self._stops(prompt), job, tell)
@@ -131,8 +133,7 @@ class TransformersEngine:
         if self.continuous is not None:
             self.continuous.close()
 
-    def _job(self, number: int, prompt: Prompt) -> Job:
-        text = self.render(prompt)
+    def _job(self, number: int, prompt: Prompt, text: str) -> Job:
         # A template writes its own special tokens; bare text wants the tokenizer's.
         ids = self.loaded.tokenizer(text, add_special_tokens=not self.loaded.chat_template)
         ids = list(ids["input_ids"])

@@ -81,7 +81,7 @@ class VllmEngine:
             "settings": {"batching": "continuous", "prefix_cache": cached},
         }
 
-    def render(self, prompt: Prompt) -> str | None:
+    def render(self, prompt: Prompt) -> str:
         if not self.chat:
             return few_shot_text(prompt)
         messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
@@ -94,7 +94,9 @@ class VllmEngine:
         return len(self.tokenizer.encode(text, add_special_tokens=False))
 
     async def ask(self, number: int, prompt: Prompt, tell: Tell) -> Done:
-        ids = list(self.tokenizer.encode(self.render(prompt), add_special_tokens=not self.chat))
+        text = self.render(prompt)
+        tell.prompt(text)
+        ids = list(self.tokenizer.encode(text, add_special_tokens=not self.chat))
         if len(ids) >= self.context:
             msg = f"the prompt has {len(ids)} tokens, and the context is {self.context}"
             raise Refused("context-overflow", msg)

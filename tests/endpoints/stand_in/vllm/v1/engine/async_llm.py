@@ -79,12 +79,16 @@ class AsyncLLM:
         )
         most = sampling_params.max_tokens
         assert most is not None
+        silent_from = {17: 0, 18: 1}.get(sampling_params.seed or 0)
         for at in range(most):
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(60 if at == silent_from else 0.001)
             last = at == most - 1
+            word = f"w{at} "
+            if sampling_params.seed == 16:  # thinks for two words
+                word = ("<think>hm", " so</thi", "nk>Yes", ".")[at]
             picked = {at + 1: SimpleNamespace(logprob=-0.5 * (at + 1))}
             piece = SimpleNamespace(
-                text=f"w{at} ",
+                text=word,
                 token_ids=[at + 1],
                 logprobs=[picked] if sampling_params.logprobs is not None else None,
                 finish_reason="length" if last else None,
