@@ -110,6 +110,7 @@ def test_the_request_carries_its_id_and_what_was_added(ask: Callable[..., list[R
     told = Told(stream(SAYS, FINISH, DONE))
     ask(told, extra_body={"user": "me", "stream": False})
     assert "\r\nX-Request-Id: item-1/0" in told.head()
+    assert "\r\nUser-Agent: perwatt\r\n" in told.head()
     assert told.head().startswith("POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:")
     body = told.body()
     assert (body["user"], body["stream"], body["logprobs"]) == ("me", True, True)

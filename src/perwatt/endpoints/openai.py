@@ -29,7 +29,11 @@ from perwatt.endpoints.stream import StreamError
 
 __all__ = ["OpenAIEndpoint"]
 
-HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream, */*"}
+HEADERS = {
+    "User-Agent": "perwatt",  # public servers turn away who gives no name
+    "Content-Type": "application/json",
+    "Accept": "text/event-stream, */*",
+}
 
 
 class OpenAIEndpoint:
