@@ -328,3 +328,13 @@ def test_many_in_flight_are_drawn_as_a_number(made_run: MakeRun) -> None:
     many = render_report([made_run(pairs=1, items=90, in_flight=90)])
     assert ">requests in flight<" not in few
     assert ">requests in flight<" in many
+
+
+def test_an_item_asked_many_times_leaves_room_for_others(made_run: MakeRun) -> None:
+    run = made_run(pairs=1, items=96, fail_every=32)
+    run.requests["item_id"] = [f"item-{n % 24}" for n in range(96)]
+    page = Page(render_report([run]))
+    answers = page.text[page.text.index("with all 3 that failed") :]
+    # Three failures and three answers of one item; of the others three each.
+    assert sum(f"item-{n} " in answers for n in range(24)) >= 15
+    assert answers.count("no chunk for 120 s") == 3

@@ -39,6 +39,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     grade: str | None
     gaps_s: tuple[float, ...]
     """Seconds between content chunks."""
+    turn: int | None = None
+    """Of a conversation, from 0."""
     counts: bool = True
     """Was it due in the counted time, and so part of speed figures?"""
 

@@ -12,6 +12,8 @@ __all__ = ["answers", "chosen_items"]
 
 MOST = 60
 """Requests shown."""
+EACH = 3
+"""Answers that one pair gave to one item: a load may ask it hundreds of times."""
 MOST_CHARS = 1200
 """Characters shown of one answer."""
 
@@ -74,19 +76,30 @@ def chosen_items(by_item: dict[str, list[Row]]) -> list[tuple[str, list[Row]]]:
     """Items with failures first, then evenly spaced ones; at most `MOST` requests in all."""
     failed = [item for item, rows in by_item.items() if not all(row.ok for row in rows)]
     sound = [item for item in by_item if item not in set(failed)]
-    room = MOST - sum(len(by_item[item]) for item in failed)
-    each = max((len(by_item[item]) for item in sound), default=1)
+    kept = {item: _kept(rows) for item, rows in by_item.items()}
+    room = MOST - sum(len(kept[item]) for item in failed)
+    each = max((len(kept[item]) for item in sound), default=1)
     wanted = max(0, min(len(sound), room // each))
     picks = [sound[k * len(sound) // wanted] for k in range(wanted)]
     chosen: list[tuple[str, list[Row]]] = []
     left = MOST
     for item in [*failed, *picks]:
-        # With many repeats even one item may be too much: its failures are kept first.
-        rows = sorted(by_item[item], key=lambda row: row.ok)[:left]
+        rows = kept[item][:left]
         if rows:
             chosen.append((item, rows))
         left -= len(rows)
     return chosen
+
+
+def _kept(rows: list[Row]) -> list[Row]:
+    """All its failures, and then the first `EACH` answers of each pair."""
+    seen: dict[str, int] = {}
+    kept = [row for row in rows if not row.ok]
+    for row in rows:
+        if row.ok and seen.get(row.pair_id, 0) < EACH:
+            seen[row.pair_id] = seen.get(row.pair_id, 0) + 1
+            kept.append(row)
+    return kept
 
 
 def _answer(view: View, row: Row) -> Answer:
@@ -95,7 +108,9 @@ def _answer(view: View, row: Row) -> Answer:
     mark, sign = _mark(row)
     return Answer(
         pair=pair or 0,
-        label=row.pair_id if pair is None else view.labels[pair],
+        label=(row.pair_id if pair is None else view.labels[pair])
+        # A conversation's answers follow each other; only the last of them is scored.
+        + (f", turn {row.turn + 1}" if row.turn else ""),
         mark=mark,
         sign=sign,
         text=text[:MOST_CHARS],
