@@ -14,7 +14,7 @@ def test_a_view_of_two_workers() -> None:
     told = ServerTimes(queue_s=0.01, prefill_s=0.03, decode_s=0.08)
     requests = [
         request(0, reply(0, connection="new", sent_ns=4 * MS), scheduled_ns=-2 * MS),
-        request(1, reply(S, server=told, cached_tokens=25), scheduled_ns=S - 6 * MS),
+        request(1, reply(S, server=told, cached_tokens=25), scheduled_ns=S - 6 * MS, worker=1),
         request(2, reply(2 * S, status="retried", error_kind="http-503")),
         request(3, reply(3 * S, status="cancelled")),
     ]
@@ -44,7 +44,7 @@ def test_a_view_of_two_workers() -> None:
 
 def test_a_run_that_was_not_watched_has_unknowns_and_no_zeros() -> None:
     (view,) = client_views(["a"], [request(0)], [phase(stage=None, load=None)], [])
-    assert (view.stage, view.load, view.workers) == (0, None, 0)
+    assert (view.stage, view.load, view.workers) == (0, None, 1)
     assert view.cpu_s is None
     assert view.loop_cores is None
     assert view.loop_lag_p99_s is None

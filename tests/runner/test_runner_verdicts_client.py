@@ -33,7 +33,11 @@ LATE = (0.0005, 0.006, 0.012, 0.015, 0.02)
         ((audit(loop_lag_s=LATE),), "warning", "12 ms late to what had arrived (p99)"),
         ((audit(loop_lag_s=LATE, probes=100),), "warning", "6 ms late to what had arrived (p90)"),
         ((audit(loop_lag_s=(0.006, 0.01, 0.012, 0.02, 0.02)),), "invalid", "12 ms late"),
-        ((audit(loop_lag_s=(0.001, 0.01, 0.08, 0.1, 0.1)),), "invalid", "a median TTFT of 50 ms"),
+        (
+            (audit(loop_lag_s=(0.001, 0.01, 0.08, 0.1, 0.1)),),
+            "invalid",
+            "beside a usual gap between chunks of 10 ms",
+        ),
     ],
 )
 def test_a_client_that_is_the_limit_says_so(audits: Any, severity: str, said: str) -> None:
@@ -56,6 +60,13 @@ def test_a_client_that_is_the_limit_says_so(audits: Any, severity: str, said: st
 )
 def test_a_client_with_time_to_spare_is_not_blamed(audits: Any) -> None:
     assert find_verdicts(evidence(audits=audits)) == []
+
+
+def test_it_is_told_beside_the_time_it_spoils_most() -> None:
+    in_one_piece = answered(ttft_ms=130, gaps_ms=())
+    late = audit(loop_lag_s=(0.0005, 0.006, 0.015, 0.02, 0.03))
+    verdict = only(evidence(requests=in_one_piece, audits=(late,)))
+    assert "beside a median TTFT of 130 ms" in verdict.sentence
 
 
 def test_lateness_is_held_against_the_times_that_are_told() -> None:

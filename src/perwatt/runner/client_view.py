@@ -30,13 +30,13 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True):
     load: str | None
     """The stage's words."""
     workers: int
-    """Processes that asked; 0 where none was watched."""
+    """Processes that asked."""
     requests: int
     """Attempts that ended, those set aside included."""
     wall_s: float
     """Length of the stage's load phases."""
     cpu_s: float | None
-    """CPU time of the processes that asked, all threads."""
+    """CPU time of perwatt, all processes and threads."""
     cpu_cores: float | None
     """`cpu_s` over `wall_s`."""
     loop_cores: float | None
@@ -114,7 +114,7 @@ def view_of(
         pair_id=pair_id,
         stage=stage,
         load=next((p.load for p in phases if p.load), None),
-        workers=len({a.worker for a in audits}),
+        workers=len({r.worker for r in requests}),
         requests=len(requests),
         wall_s=wall_s,
         cpu_s=cpu_s,

@@ -39,8 +39,10 @@ def client_bound(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     """The asking thread was full, or came to replies or to sending too late to be believed."""
     ttft = quantile((ttft_s(r.reply) for r in load.answered), 0.5)
     itl = quantile(load.gaps_s, 0.5)
-    limits = [part * of for part, of in ((OF_TTFT, ttft), (OF_ITL, itl)) if of]
-    limit_s = max(NOISE_S, min(limits, default=NOISE_S))
+    told = ((OF_TTFT, ttft, "a median TTFT of"), (OF_ITL, itl, "a usual gap between chunks of"))
+    limits = [(part * of, f", beside {what} {_ms(of)}") for part, of, what in told if of]
+    strictest_s, beside = min(limits, default=(NOISE_S, ""))
+    limit_s = max(NOISE_S, strictest_s)
     cores = loop_cores(a for a in load.audits if a.wall_s >= LEAST_S) or 0.0
     lags = [
         (a.loop_lag_s, 2, "p99") if a.probes >= ENOUGH_PROBES else (a.loop_lag_s, 1, "p90")
@@ -51,7 +53,6 @@ def client_bound(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     lag_high, which = max((x[place], name) for x, place, name in lags) if lags else (0.0, "")
     sent = (send_s(r.reply) for r in load.attempts if r.reply.connection == "reused")
     send_p99 = quantile(sent, 0.99) or 0.0
-    beside = f", beside a median TTFT of {_ms(ttft)}" if ttft else ""
     said = []
     if cores > BUSY_LOOP:
         said.append(f"its asking thread took {cores:.0%} of a core")
@@ -151,4 +152,6 @@ def _and(parts: list[str]) -> str:
 
 
 def _ms(seconds: float | None) -> str:
-    return "an unknown time" if seconds is None else f"{seconds * 1e3:.3g} ms"
+    if seconds is None:
+        return "an unknown time"
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"

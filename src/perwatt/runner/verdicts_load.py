@@ -36,14 +36,15 @@ WINDOWS = 5
 
 def late_dispatch(seen: Evidence, load: Loaded) -> Iterable[Verdict]:
     """By the clock: requests that the client was too late to send."""
-    first = [r for r in load.attempts if r.attempt == 1 and r.turn == 0]
+    first = _first(load)
     if not load.by_the_clock or not first:
         return
     usual = quantile((ttft_s(r.reply) for r in first), 0.5)
+    held = _held_back(seen, load)
     late = [
         _lag_s(r)
         for r in first
-        if not _held_back(seen, r)
+        if r.request_id not in held
         and _lag_s(r) > max(LATE_S, LATE_OF_TTFT * (ttft_s(r.reply) or usual or 0.0))
     ]
     share = len(late) / len(first)
@@ -61,9 +62,9 @@ def late_dispatch(seen: Evidence, load: Loaded) -> Iterable[Verdict]:
 
 def client_queued(seen: Evidence, load: Loaded) -> Iterable[Verdict]:
     """By the clock: requests that --max-in-flight held back."""
-    first = [r for r in load.attempts if r.attempt == 1 and r.turn == 0]
-    held = [_lag_s(r) for r in first if _lag_s(r) > LATE_S and _held_back(seen, r)]
-    if load.by_the_clock and held:
+    first, kept = _first(load), _held_back(seen, load)
+    held = [_lag_s(r) for r in first if r.request_id in kept]
+    if held:
         yield Verdict(
             code="client-queued",
             severity="warning" if len(held) > QUEUED_SHARE * len(first) else "note",
@@ -195,8 +196,24 @@ def _lag_s(request: Request) -> float:
     return seconds(request.scheduled_ns, request.reply.dispatched_ns)
 
 
-def _held_back(seen: Evidence, request: Request) -> bool:
-    return seen.max_in_flight is not None and request.in_flight >= seen.max_in_flight
+def _first(load: Loaded) -> list[Request]:
+    return [r for r in load.attempts if r.attempt == 1 and r.turn == 0]
+
+
+def _held_back(seen: Evidence, load: Loaded) -> set[str]:
+    """Ids of requests that fell due while --max-in-flight others had not ended, and left later."""
+    if seen.max_in_flight is None or not load.by_the_clock:
+        return set()
+    due = np.sort(np.array([r.scheduled_ns for r in load.ended], dtype=np.int64))
+    left = np.sort(np.array([r.reply.last_chunk_ns for r in load.ended], dtype=np.int64))
+    return {
+        r.request_id
+        for r in _first(load)
+        if _lag_s(r) > LATE_S
+        and np.searchsorted(due, r.scheduled_ns, "right")
+        - np.searchsorted(left, r.scheduled_ns, "right")
+        > seen.max_in_flight
+    }
 
 
 def _silence_s(request: Request) -> float:
