@@ -262,3 +262,41 @@ def test_an_unscored_answer_is_not_compared_as_if_it_were_wrong() -> None:
     assert not found["accuracy"].decided
     assert "right" not in found["accuracy"].sentence
     assert "%" not in found["accuracy"].sentence
+
+
+def test_conversations_are_compared_by_their_last_turn() -> None:
+    def talked(rows: Columns) -> Columns:
+        """Each item is asked once more before, for the same joules and without a score."""
+        before: Columns = {**rows, "turn": [0] * 96, "score": [None] * 96}
+        after: Columns = {**rows, "turn": [1] * 96}
+        return {name: [*before[name], *after[name]] for name in before}
+
+    plain, turned = compared(GOOD, BAD), compared(talked(GOOD), talked(BAD))
+    assert turned["accuracy"].sentence == plain["accuracy"].sentence
+    assert turned["ipj"].ratio.value == pytest.approx(plain["ipj"].ratio.value)
+    cost = summary(talked(GOOD)).metrics["energy_gross_j"].value
+    assert cost == pytest.approx(2 * (summary(GOOD).metrics["energy_gross_j"].value or 0))
+    # A turn is a request as long as the other one.
+    assert turned["latency"].ratio.n == 96
+    assert summary(talked(GOOD)).attempted == 96
+
+
+def test_where_nothing_is_scored_the_frugal_pair_leads() -> None:
+    none: Columns = {"score": [None] * 96, "abstained": [True] * 96}
+    good, bad = {**GOOD, **none}, {**BAD, **none}
+    found = list(compared(good, bad).values())
+    text = headline([summary(bad, "b"), summary(good)], found)
+    assert text.startswith("Model A uses 0.6")
+    assert "the energy of Model B for a request" in text
+    alone = headline([summary(good)], [])
+    assert alone.startswith("Model A takes ")
+    assert "It has no accuracy: the answers were not scored." in alone
+
+
+def test_a_wait_before_asking_again_is_no_lag_of_the_client() -> None:
+    late: Columns = {**GOOD, "dispatched_ns": list(GOOD["dispatched_ns"]), "attempt": [1] * 96}
+    late["dispatched_ns"][5] += S // 100
+    late["attempt"][5] = 2
+    assert summary(late).metrics["schedule_lag_p99"].value == 0
+    late["attempt"][5] = 1
+    assert summary(late).metrics["schedule_lag_p99"].value == pytest.approx(0.01)
