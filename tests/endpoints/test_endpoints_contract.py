@@ -15,7 +15,7 @@ import pytest
 
 from perwatt.core.clock import now_ns
 from perwatt.core.errors import PerwattError
-from perwatt.core.protocols import Endpoint, EndpointConfig
+from perwatt.core.protocols import CountsTokens, Endpoint, EndpointConfig
 from perwatt.core.records import Prompt, Reply, Served
 from perwatt.core.registry import registry
 
@@ -155,6 +155,10 @@ def test_life_of_an_endpoint(
 
         rendered = await endpoint.render(make_prompt())
         assert rendered is None or "capital of France" in rendered
+
+        if isinstance(endpoint, CountsTokens):
+            count = await endpoint.count_tokens("Hello world")
+            assert count is None or 1 <= count <= 11
 
         before = now_ns()
         one = await endpoint.ask(make_prompt(max_tokens=8, seed=1))
