@@ -227,7 +227,7 @@ def _pauses(load: Loaded, phase_id: str, limit_s: float) -> list[float]:
     replies = [r.reply for r in load.attempts if r.phase_id == phase_id]
     chunks = [x.dispatched_ns + np.array(x.chunk_offsets_ns, dtype=np.int64) for x in replies]
     ends_of = [[x.dispatched_ns, x.last_chunk_ns] for x in replies]
-    events = np.unique(np.concatenate([np.array(ends_of, dtype=np.int64).ravel(), *chunks]))
+    events = np.sort(np.concatenate([np.array(ends_of, dtype=np.int64).ravel(), *chunks]))
     starts = np.sort(np.array([x.dispatched_ns for x in replies], dtype=np.int64))
     ends = np.sort(np.array([x.last_chunk_ns for x in replies], dtype=np.int64))
     lengths = np.diff(events) / 1e9
