@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["fingerprint"]
 
-_PACKAGES = ("xllamacpp", "gguf", "aiohttp", "numpy", "duckdb", "nvidia-ml-py")
+_PACKAGES = ("xllamacpp", "gguf", "httptools", "uvloop", "numpy", "duckdb", "nvidia-ml-py")
 
 
 def fingerprint() -> dict[str, Any]:
