@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -48,6 +49,23 @@ def test_it_serves_until_stopped_and_tells_the_truth(tmp_path: Path, number: int
     assert "1 requests, 0 of them cancelled" in err
     (truth,) = read_truth(file)
     assert (truth.request_id, truth.completion_tokens, truth.model) == ("one", 3, "m")
+
+
+def test_a_worker_that_dies_is_told(tmp_path: Path) -> None:
+    code = "from perwatt.core.errors import PerwattError\ntry:\n  " + CODE.replace("; ", "\n  ")
+    code = code.replace(";", "\n  ") + "\nexcept PerwattError as error:\n  sys.exit(str(error))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "truth.jsonl")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    (worker,) = json.loads(process.stdout.readline())["pids"]
+    os.kill(worker, signal.SIGKILL)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "A worker of the fake server ended by itself" in err
 
 
 def test_bad_usage_is_one_sentence(tmp_path: Path) -> None:

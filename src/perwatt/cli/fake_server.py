@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from perwatt.cli.run import Json
-from perwatt.core.errors import FileError
+from perwatt.core.errors import EngineError, FileError
 from perwatt.fakeserver.settings import Settings, Usage
 
 if TYPE_CHECKING:
@@ -165,6 +165,11 @@ def fake_server(
             _tell(server, json)
             while not stopped.wait(0.5) and server.alive:
                 pass
+            if not server.alive:
+                msg = "A worker of the fake server ended by itself; its truth is lost."
+                raise EngineError(
+                    msg, "Start it again, with more memory or a smaller --truth-keep."
+                )
             _finish(server, truth)
     finally:
         for number, handler in before.items():

@@ -80,8 +80,9 @@ def _say(ready: Ready) -> None:
 
 
 def main() -> None:
-    # Ctrl-C reaches the whole group; whoever started us decides, and closes our stdin.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Signals reach the whole group; whoever started us decides, and closes our stdin.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     line = bytearray()
     while not line.endswith(b"\n"):  # unbuffered, so that nothing after the line is swallowed
         byte = os.read(0, 1)
