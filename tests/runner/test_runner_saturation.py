@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -66,12 +67,30 @@ def test_more_places_that_bring_nothing_and_cost_time_are_enough() -> None:
     assert saturated([outcome(4, 20, 0.2), outcome(8, 20.2, 0.2)]) is None
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_rate_below_what_is_served_goes_on_and_one_above_stops(seed: int) -> None:
-    low = queue("poisson:4@60s", 4, 0.1, 240, seed)
-    assert saturated([low]) is None
-    reason = saturated([queue("poisson:20@30s", 20, 0.1, 600, seed)])
-    assert reason is not None and "poisson:20@30s" in reason
+@pytest.mark.parametrize(
+    ("load", "count", "least", "most"),
+    [(0.4, 60, 0, 2), (0.7, 240, 0, 4), (2.0, 60, 36, 40), (2.0, 240, 40, 40)],
+)
+def test_below_what_is_served_goes_on_and_above_stops(
+    load: float, count: int, least: int, most: int
+) -> None:
+    stopped = [saturated([queue("poisson:9", load * 10, 0.1, count, seed)]) for seed in range(40)]
+    assert least <= sum(reason is not None for reason in stopped) <= most
+    assert all("poisson:9: " in reason for reason in stopped if reason)
+
+
+def test_a_wait_that_grows_while_answers_keep_up_is_enough() -> None:
+    slow = [
+        msgspec.structs.replace(
+            each,
+            reply=msgspec.structs.replace(
+                each.reply, first_chunk_ns=each.scheduled_ns + (n + 1) * S // 50
+            ),
+        )
+        for n, each in enumerate(request(n, n * 0.5, n * 0.5 + 3.0) for n in range(60))
+    ]
+    reason = saturated([outcome_of(parse_load("constant:2@30s").stages[0], slow)])
+    assert reason is not None and "first token grew" in reason
 
 
 def test_refused_requests_are_not_served() -> None:
