@@ -181,7 +181,7 @@ async def compare(
                         await one_round(contender, in_flight, count, stream)
                     )
             rows += [row(c, in_flight, stream, found) for c in contenders]
-            show(rows[-len(contenders) :], header=len(rows) == len(contenders))
+            show(rows[-len(contenders) :], header=in_flight == levels[0])
     return rows
 
 
@@ -218,7 +218,7 @@ COLUMNS = (
 
 
 def show(rows: Sequence[Mapping[str, object]], *, header: bool) -> None:
-    if header or rows[0]["in_flight"] == 1:
+    if header:
         kind = "stream of 32 chunks" if rows[0]["stream"] else "one piece"
         print(f"\n{kind}\n" + "  ".join(f"{name:>{width}}" for name, width in COLUMNS))
     for each in rows:

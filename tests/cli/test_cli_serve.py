@@ -16,6 +16,7 @@ import pytest
 
 from perwatt.fakeserver import Settings, spawn
 from perwatt.gateway.finish import resume_served
+from perwatt.store.journal import read_journal
 from perwatt.store.load import load_tables
 
 SERVE = [sys.executable, "-m", "perwatt", "serve", "--port", "0", "--idle-s", "0.1"]
@@ -78,6 +79,29 @@ def test_a_kill_loses_nothing_that_was_answered(server: str, tmp_path: Path) -> 
         process.kill()
     resume_served(tmp_path / "run", lambda _: None)
     assert load_tables(tmp_path / "run").requests["status"] == ["ok"] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
+def test_a_full_disk_ends_it_with_a_sentence_and_a_whole_journal(
+    server: str, tmp_path: Path
+) -> None:
+    import resource
+
+    with serving(server, tmp_path / "run") as (process, host):
+        ask(host)
+        journal = tmp_path / "run" / "journal.jsonl"
+        most = journal.stat().st_size + 2_000
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
+        try:
+            for _ in range(200):
+                ask(host)  # who is being answered is not to blame
+        except (OSError, http.client.HTTPException):
+            pass  # it has closed
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "is full" in err
+    assert "Traceback" not in err
+    assert len(read_journal(journal).requests) >= 1
 
 
 @pytest.mark.parametrize(

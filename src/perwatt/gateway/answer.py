@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from perwatt.core.clock import now_ns
 from perwatt.endpoints.http_exchange import Heard as Progress
 from perwatt.endpoints.http_exchange import Receiver
 from perwatt.gateway.events import Events, is_last_usage, with_figure
@@ -70,6 +71,9 @@ class Answer(Receiver):
         self._parts: list[bytes] = []
         self._size = 0
         self._told = False
+        self._whole = b""
+        """What is still to be sent."""
+        self._more: list[tuple[bytes, bytes]] = []
 
     def head(self, status: int, headers: Mapping[str, str], t_ns: int) -> None:
         self.status, self.headers = status, headers
@@ -103,17 +107,28 @@ class Answer(Receiver):
             self._push(data)
         return Progress.CHUNK
 
-    def finish(self, end_ns: int) -> None:
-        """The server has said all: send what is left of it."""
+    def complete(self, end_ns: int) -> None:
+        """The server has said all, or as much as it will: read what came, work out its joules."""
+        if self._metering is None:
+            return
         if self.way == "whole":
-            self._finish_whole(end_ns)
-        elif self.way == "stream":
-            rest = self._events.rest()
-            if not self._told and not rest:
-                rest = self._comment(end_ns)
-            self._last(rest)
-        else:
-            self._last(b"")
+            self._whole = b"".join(self._parts)
+            if self.status is not None and self.status < 300:
+                self._metering.heard.whole(self._whole, end_ns)
+            self.body_text = self._whole[:2000]
+            self._more = energy_headers(self._metering.tell(end_ns))
+        elif self.way == "stream" and not self._told and not self._events.raw:
+            self._whole = self._events.rest() or self._comment(end_ns)
+
+    def energy(self) -> list[tuple[bytes, bytes]]:
+        """The figure of this moment as headers; none for what is not metered."""
+        return energy_headers(self._metering.tell(now_ns())) if self._metering else []
+
+    def finish(self) -> None:
+        """Send what is left of it."""
+        if self.way == "whole":
+            self._start(keep_length=True, more=self._more)
+        self._last(self._whole)
 
     def break_off(self, sentence: str, code: str) -> None:
         """The server failed after the head had been sent: an error event, where it is a stream.
@@ -151,15 +166,6 @@ class Answer(Receiver):
             out.append(raw)
         if out:
             self._push(out[0] if len(out) == 1 else b"".join(out))
-
-    def _finish_whole(self, end_ns: int) -> None:
-        assert self._metering is not None
-        body = b"".join(self._parts)
-        if self.status is not None and self.status < 300:
-            self._metering.heard.whole(body, end_ns)
-        self.body_text = body[:2000]
-        self._start(keep_length=True, more=energy_headers(self._metering.tell(end_ns)))
-        self._last(body)
 
     def _figure(self, t_ns: int) -> bytes:
         assert self._metering is not None

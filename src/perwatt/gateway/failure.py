@@ -11,6 +11,7 @@ STATUS_OF = {
     "timeout-first": 504,
     "timeout-chunk": 504,
     "timeout-total": 504,
+    "closing": 503,
 }
 """HTTP status by the kind of a transport's failure; 502 for the rest."""
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from perwatt.core.clock import now_ns
 from perwatt.core.protocols import Timeouts
 from perwatt.endpoints.http_client import HttpClient
-from perwatt.endpoints.http_exchange import TransportError
-from perwatt.gateway.answer import Answer, HeadOnlyError, Metering, energy_headers
+from perwatt.endpoints.http_exchange import Sent, TransportError
+from perwatt.gateway.answer import Answer, HeadOnlyError, Metering
 from perwatt.gateway.asked import read_body
 from perwatt.gateway.failure import STATUS_OF, error_body
 from perwatt.gateway.headers import forwarded
@@ -71,10 +71,11 @@ class Passage:
         self._caller_left = False
 
     async def run(self, receive: Receive) -> None:
-        """To its end, whichever that is. Raises CancelledError where the address is closed."""
+        """To its end, whichever that is."""
         if self._method != "POST":
-            head_only = self._method == "HEAD"
-            await self._ask(Answer(self._out, self._id, None, head_only=head_only), receive)
+            plain = Answer(self._out, self._id, None, head_only=self._method == "HEAD")
+            if isinstance(await self._ask(plain, receive), Sent):
+                plain.finish()
             return
         meter, asked = self._wiring.meter, read_body(self._body or b"")
         metered = await meter.begin(self._id, self._dispatched_ns, asked.prompt_tokens)
@@ -84,9 +85,11 @@ class Passage:
         answer = Answer(self._out, self._id, metering)
         outcome: Outcome = None
         try:
-            outcome = await self._ask(answer, receive, metering)
+            outcome = await self._ask(answer, receive)
         finally:
-            reply = reply_of(answer, heard, outcome, now_ns())
+            end_ns = now_ns()
+            answer.complete(end_ns)
+            reply = reply_of(answer, heard, outcome, end_ns)
             meter.end(metered, max(reply.last_chunk_ns, answer.last_ns or 0))
             run = tag(self._headers, b"x-perwatt-run") or SERVED
             item = tag(self._headers, b"x-perwatt-item") or asked.prompt_sha256[:16]
@@ -100,10 +103,10 @@ class Passage:
                 model=reply.served_model or asked.model,
                 reply=reply,
             )
+        if isinstance(outcome, Sent):  # only now: what was answered is in the journal
+            answer.finish()
 
-    async def _ask(
-        self, answer: Answer, receive: Receive, metering: Metering | None = None
-    ) -> Outcome:
+    async def _ask(self, answer: Answer, receive: Receive) -> Outcome:
         """Pass the question on and the answer back."""
         wiring = self._wiring
         headers = forwarded(
@@ -113,29 +116,28 @@ class Passage:
         assert task is not None
         watch = asyncio.create_task(self._watch(receive, answer, task))
         try:
-            sent = await wiring.client.send(
+            return await wiring.client.send(
                 self._method, self._target, headers, self._body, answer, wiring.timeouts
             )
-            answer.finish(now_ns())
-            return sent
         except HeadOnlyError:
-            answer.finish(now_ns())
-            return None
+            return Sent(self._dispatched_ns)
         except TransportError as error:
-            if answer.started:
-                answer.break_off(error.sentence, error.kind)
-            else:
-                more = energy_headers(metering.tell(now_ns())) if metering else []
-                body = error_body(error.sentence, "upstream_error", error.kind)
-                answer.say(STATUS_OF.get(error.kind, 502), body, more)
+            self._say_failed(answer, error.sentence, error.kind)
             return error
         except asyncio.CancelledError:
-            if not self._caller_left:
-                raise
             task.uncancel()
+            if not self._caller_left:  # the address is being closed, and waits no longer
+                self._say_failed(answer, "The metering address is being closed.", "closing")
             return None
         finally:
             watch.cancel()
+
+    def _say_failed(self, answer: Answer, sentence: str, code: str) -> None:
+        if answer.started:
+            answer.break_off(sentence, code)
+        else:
+            body = error_body(sentence, "upstream_error", code)
+            answer.say(STATUS_OF.get(code, 502), body, answer.energy())
 
     async def _watch(self, receive: Receive, answer: Answer, task: asyncio.Task[Any]) -> None:
         """A caller that leaves before the end ends it."""

@@ -16,13 +16,13 @@ import msgspec
 
 from perwatt import __version__
 from perwatt.core.clock import anchor_now, now_ns, seconds
-from perwatt.core.errors import PerwattError, SensorUnavailableError
+from perwatt.core.errors import SensorUnavailableError
 from perwatt.endpoints.http_client import HttpClient
 from perwatt.gateway.admin import admin_app
 from perwatt.gateway.finish import KIND
 from perwatt.gateway.http_server import http_server, routed, url_of
 from perwatt.gateway.ids import Names
-from perwatt.gateway.journal_thread import JournalThread
+from perwatt.gateway.live_journal import LiveJournal
 from perwatt.gateway.live_meter import LiveMeter
 from perwatt.gateway.metrics import Joules, registry_of
 from perwatt.gateway.options import ServeOptions
@@ -94,13 +94,7 @@ class Sitting:
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._loop.add_signal_handler(number, self._signalled)
         async with AsyncExitStack() as stack:
-            failed: list[PerwattError] = []
-
-            def journal_failed(error: PerwattError) -> None:
-                failed.append(error)
-                self.stop(now=True)
-
-            journal = JournalThread(self._run_dir.journal, journal_failed)
+            journal = LiveJournal(self._run_dir.journal, lambda _: self.stop(now=False))
             stack.callback(journal.close)
             journal.put(
                 Session(
@@ -137,7 +131,7 @@ class Sitting:
     async def _serve(
         self,
         upstream: Upstream,
-        journal: JournalThread,
+        journal: LiveJournal,
         sampler: Sampler | None,
         answers: Callable[[str], None],
         stack: AsyncExitStack,
@@ -182,7 +176,7 @@ class Sitting:
         server = http_server(routed(proxy, admin), options.drain_s)
         meter.rests_from_ns = now_ns()
         stretches.idle(meter.rests_from_ns)
-        running = asyncio.create_task(meter.run())
+        running = [asyncio.create_task(meter.run()), asyncio.create_task(journal.keep_forced())]
         try:
             if options.idle_s:
                 self._listen(Stage(f"Measuring this machine at rest for {options.idle_s:g} s"))
@@ -207,9 +201,9 @@ class Sitting:
             await serving
         finally:
             gc.unfreeze()
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             if sampler:
                 await asyncio.to_thread(sampler.stop)
             await meter.close()
