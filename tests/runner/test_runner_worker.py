@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,6 +163,27 @@ def test_kill_9_of_the_parent_leaves_no_worker(fake: Any, questions: Path, tmp_p
             parent.kill()
     wait_until_gone(mine)
     assert read_journal(out / "journal.jsonl").requests
+
+
+@linux
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs util-linux")
+def test_a_full_disk_stops_all_and_the_journal_is_whole(
+    fake: Any, questions: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r"
+    command = [sys.executable, "-m", "perwatt", "run", "--model", "fake", "--endpoint", fake.url]
+    command += ["--workload", str(questions), "--load", "closed:4", "--workers", "2"]
+    command += ["--repeats", "20", "--idle-s", "0", "--warmup", "0", "--out", str(out)]
+    command = ["prlimit", "--fsize=60000", "--", *command]  # no file may grow beyond this
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "disk is full" in done.stderr and "Traceback" not in done.stderr
+    kept = {r.request_id for r in read_journal(out / "journal.jsonl").requests}
+    assert 0 < len(kept) < 200
+    resume(out, silent)
+    requests = load_tables(out).requests
+    ok = [i for i, s in zip(requests["request_id"], requests["status"], strict=True) if s == "ok"]
+    assert len(ok) == len(set(ok)) == 200
 
 
 def test_in_flight_is_counted_over_all_workers() -> None:
