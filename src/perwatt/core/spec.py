@@ -45,7 +45,10 @@ class RunSpec(BaseModel):
     ]
     endpoint: Annotated[
         str,
-        Field(description="`llamacpp` (embedded), or the URL of any OpenAI-compatible server."),
+        Field(
+            description="`llamacpp` (embedded), the URL of any OpenAI-compatible server, `ollama`"
+            " or ollama:URL, `transformers` or `vllm` (in process), or replay:PATH."
+        ),
     ] = "llamacpp"
     workload: Annotated[
         str, Field(description="Workload name (see `perwatt list`) or a .jsonl file of items.")

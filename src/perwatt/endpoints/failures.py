@@ -36,7 +36,9 @@ KINDS: dict[str, str] = {
     "empty": "no text, no reasoning and no tool call, and no token counted by the server",
     "server": "an error object in the stream without an HTTP code",
     "not-streamed": "one JSON document though a stream was asked for",
-    "engine-died": "the embedded engine ended while it answered",
+    "engine-died": "an engine that perwatt started ended while it answered",
+    "engine": "an in-process engine raised an error for this request",
+    "not-recorded": "the recording has no answer to this item",
 }
 """Every `error_kind` of a Reply; docs/endpoints.md has the same table."""
 

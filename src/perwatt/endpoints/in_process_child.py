@@ -8,7 +8,6 @@ starts is in the child's process group, and ends with it.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import queue
@@ -33,10 +32,10 @@ from perwatt.endpoints.in_process_wire import (
     Failed,
     Told,
 )
+from perwatt.endpoints.parent_death import die_with_parent
 
-__all__ = ["Engine", "Refusal", "Refused", "Tell", "die_with_parent", "main"]
+__all__ = ["Engine", "Refusal", "Refused", "Tell", "main"]
 
-_PR_SET_PDEATHSIG = 1
 GRACE_S = 3.0
 """For the engine to let go of what it holds, before everything is killed."""
 
@@ -113,14 +112,6 @@ def main(make: Callable[[dict[str, Any]], Awaitable[Engine]]) -> None:
     die_with_parent(config["parent"], signal.SIGTERM)
     asyncio.run(_Server(report).run(make, config))
     _end()
-
-
-def die_with_parent(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
-    """Linux: be sent `by` when the parent ends. Elsewhere the lifeline alone does it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, by)
-    if os.getppid() != parent:  # it ended before the line above
-        os._exit(1)
 
 
 class _Server:

@@ -7,7 +7,6 @@ to stderr, which the parent points at a log file.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -15,9 +14,9 @@ import sys
 import threading
 from typing import Any
 
-__all__ = ["main"]
+from perwatt.endpoints.parent_death import die_with_parent
 
-_PR_SET_PDEATHSIG = 1
+__all__ = ["main"]
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
     config = json.loads(sys.stdin.buffer.readline() or b"{}")
     if not config:
         os._exit(1)
-    _die_with(config["parent"])
+    die_with_parent(config["parent"])
     threading.Thread(target=_watch_lifeline, daemon=True).start()
     try:
         server, answer = _serve(config)
@@ -66,14 +65,6 @@ def _serve(config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     devices = xllamacpp.get_device_info()
     accelerators = [d["description"] for d in devices if "GPU" in d["type"].name]
     return server, {"url": server.listening_address, "accelerators": accelerators}
-
-
-def _die_with(parent: int) -> None:
-    """Linux: be killed when the parent ends. Elsewhere the lifeline alone does it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
-        os._exit(1)
 
 
 def _watch_lifeline() -> None:

@@ -58,6 +58,8 @@ def for_workers(name: str, config: EndpointConfig, served: Served) -> tuple[str,
         raise SpecError(msg, "Leave --workers at 1.")
     if config.url is not None:
         return name, config
+    if name != "llamacpp":  # a server of its own kind at its usual address
+        return name, msgspec.structs.replace(config, url=served.url)
     route = "completions" if served.identity.settings.get("mode") == "completion" else None
     alias = re.sub(r"[^A-Za-z0-9._@-]+", "-", config.pair_id)
     return "openai", msgspec.structs.replace(
