@@ -13,8 +13,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
-    """Linux: be sent `by` when process `parent` ends (man 2 PR_SET_PDEATHSIG). Elsewhere only a
-    lifeline, such as the end of stdin, does it. Ends this process where the parent has gone already.
+    """Linux: be sent `by` when process `parent` ends (man 2 PR_SET_PDEATHSIG); at once if it has.
+
+    Elsewhere only a lifeline, such as the end of stdin, tells.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, by)
