@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from perwatt.core.records import ServerTimes
@@ -86,4 +87,7 @@ def test_mean_in_flight_is_taken_while_requests_are_started() -> None:
         for n, (a, b) in enumerate(spans)
     ]
     assert mean_in_flight(requests) == pytest.approx(1.5)
+    # The time between two phases is nobody's.
+    later = [msgspec.structs.replace(r, phase_id="q", reply=reply(99 * S)) for r in requests[:1]]
+    assert mean_in_flight([*requests, *later]) == pytest.approx(1.5)
     assert mean_in_flight([]) is None

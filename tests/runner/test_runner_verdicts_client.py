@@ -95,9 +95,14 @@ def connected(new: int, **changed: Any) -> tuple[Request, ...]:
 
 def test_connections_that_are_not_kept() -> None:
     verdict = only(evidence(requests=connected(40)))
-    assert (verdict.code, verdict.severity) == ("connections", "warning")
+    assert (verdict.code, verdict.severity) == ("connections", "note")
     assert verdict.sentence.startswith("40 of 40 requests to Model A opened a connection")
     assert "0.1 ms of the 50 ms of TTFT" in verdict.sentence
+    slow = tuple(
+        request(n, reply(n * 140 * MS, connection="new", sent_ns=n * 140 * MS + 9 * MS))
+        for n in range(40)
+    )
+    assert only(evidence(requests=slow)).severity == "warning"
     assert find_verdicts(evidence(requests=connected(1))) == []
     # Each place of a load opens one.
     codes = {v.code for v in find_verdicts(evidence(requests=connected(16, in_flight=16)))}
@@ -124,6 +129,15 @@ def test_a_server_that_says_more_than_passed_is_not_compared() -> None:
     verdict = only(evidence(requests=told(total_s=0.2)))
     assert (verdict.code, verdict.severity) == ("server-disagrees", "warning")
     assert "took longer than they did" in verdict.sentence
+
+
+def test_the_token_that_ends_an_answer_takes_time_and_brings_no_chunk() -> None:
+    assert find_verdicts(evidence(requests=told(prefill_s=0.0, decode_s=0.17))) == []
+    few = answered(server=ServerTimes(total_s=0.139))[:30]
+    longer = told(total_s=0.2)[30:]
+    assert (
+        find_verdicts(evidence(requests=(*few, *longer))) == []
+    )  # stalls there are no disagreement
 
 
 def test_two_counts_of_the_same_tokens() -> None:

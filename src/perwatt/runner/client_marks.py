@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,13 +81,15 @@ def server_ttft_s(reply: Reply) -> float | None:
     return (told.queue_s or 0.0) + (told.load_s or 0.0) + told.prefill_s
 
 
-def mean_in_flight(requests: Sequence[Request]) -> float | None:
-    """Mean over the time from the first dispatch to the last. None where that is no time at all."""
-    if not requests:
-        return None
-    start = min(r.reply.dispatched_ns for r in requests)
-    end = max(r.reply.dispatched_ns for r in requests)
-    if end <= start:
-        return None
-    lengths = (min(r.reply.last_chunk_ns, end) - r.reply.dispatched_ns for r in requests)
-    return sum(max(0, length) for length in lengths) / (end - start)
+def mean_in_flight(requests: Iterable[Request]) -> float | None:
+    """Mean over the time from each phase's first dispatch to its last. None: no time at all."""
+    phases: dict[str, list[Reply]] = {}
+    for request in requests:
+        phases.setdefault(request.phase_id, []).append(request.reply)
+    waited_ns = span_ns = 0
+    for replies in phases.values():
+        start = min(x.dispatched_ns for x in replies)
+        end = max(x.dispatched_ns for x in replies)
+        waited_ns += sum(max(0, min(x.last_chunk_ns, end) - x.dispatched_ns) for x in replies)
+        span_ns += end - start
+    return waited_ns / span_ns if span_ns else None

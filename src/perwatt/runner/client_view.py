@@ -59,14 +59,15 @@ class ClientView(msgspec.Struct, frozen=True, kw_only=True):
     connections_new: int
     connections_reused: int
     in_flight_mean: float | None
-    """From the first dispatch to the last."""
+    """From each phase's first dispatch to its last."""
     cached_share: float | None
     """Of the prompt tokens, those that the server read from its cache, where it says."""
     retried: dict[str, int]
     """Error kind → attempts that were asked again."""
     cancelled: int
     above_server_p50_s: float | None
-    """Our latency less the server's own total, median."""
+    """Our latency less the server's own total, median. A little negative where the server counts
+    the token that ends the answer too, which brings no chunk."""
     above_server_ttft_p50_s: float | None
     """Our TTFT less the server's own, median."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from perwatt.core.records import Verdict
+from perwatt.core.records import Reply, Verdict
 from perwatt.runner.client_marks import (
     latency_s,
     quantile,
@@ -30,10 +30,11 @@ OF_TTFT, OF_ITL = 0.1, 0.25
 """Lateness that changes a TTFT by a tenth, or a gap between chunks by a quarter, is no detail."""
 LEAST_PROBES, ENOUGH_PROBES = 20, 200
 """The p99 of fewer is one probe or two, and a single hiccup is no bound: then the p90 is judged."""
-NEW_SHARE, LEAST_CONNECTIONS = 0.1, 20
+NEW_SHARE, LEAST_CONNECTIONS, CONNECT_OF_TTFT = 0.1, 20, 0.02
 APART_S, APART_SHARE = 0.010, 0.2
-IMPOSSIBLE_S, IMPOSSIBLE_SHARE = 0.005, 0.05
-"""A server whose request took longer than ours saw, by more than its clocks' rounding."""
+IMPOSSIBLE_S, IMPOSSIBLE_SHARE, HIDDEN_TOKENS = 0.005, 0.05, 3
+"""A server whose request took longer than ours saw, by more than its clocks' rounding and than the
+tokens that bring no chunk, such as the one that ends an answer: our latency ends before them."""
 LEAST_TOLD = 5
 
 
@@ -86,11 +87,12 @@ def connections(_: Evidence, load: Loaded) -> Iterable[Verdict]:
         return
     opening = quantile((send_s(r.reply) for r in new), 0.5)
     ttft = quantile((ttft_s(r.reply) for r in new), 0.5)
+    matters = bool(opening and ttft and opening > CONNECT_OF_TTFT * ttft)
     cost = f" Opening one takes {_ms(opening)}" if opening is not None else ""
     part = f" of the {_ms(ttft)} of TTFT" if cost and ttft else ""
     yield Verdict(
         code="connections",
-        severity="warning",
+        severity="warning" if matters else "note",
         sentence=f"{len(new)} of {len(known)} requests to {load.label} opened a connection of "
         f"their own, though at most {peak} were in flight at once."
         + (f"{cost}{part}." if cost else ""),
@@ -102,14 +104,18 @@ def connections(_: Evidence, load: Loaded) -> Iterable[Verdict]:
 def server_disagrees(_: Evidence, load: Loaded) -> Iterable[Verdict]:
     """The server's own times and counts beside ours."""
     told = [
-        (latency_s(r.reply), server)
+        (latency_s(r.reply), server, _hidden_s(r.reply))
         for r in load.answered
         if (server := server_total_s(r.reply)) is not None
     ]
-    over = [s - o for o, s in told if s - o > max(IMPOSSIBLE_S, IMPOSSIBLE_SHARE * o)]
-    apart = quantile((ours - server for ours, server in told), 0.5) or 0.0
-    total = quantile((server for _, server in told), 0.5) or 0.0
-    if len(told) >= LEAST_TOLD and len(over) > NEW_SHARE * len(told):
+    over = [
+        server - ours
+        for ours, server, hidden in told
+        if server - ours > max(IMPOSSIBLE_S, IMPOSSIBLE_SHARE * ours, hidden)
+    ]
+    apart = quantile((ours - server for ours, server, _ in told), 0.5) or 0.0
+    total = quantile((server for _, server, _ in told), 0.5) or 0.0
+    if len(told) >= LEAST_TOLD and len(over) > len(told) / 2:
         yield Verdict(
             code="server-disagrees",
             severity="warning",
@@ -147,6 +153,14 @@ def server_disagrees(_: Evidence, load: Loaded) -> Iterable[Verdict]:
             mend="Joules per token are by the count in `usage`; compare both columns.",
             pair_id=load.pair_id,
         )
+
+
+def _hidden_s(reply: Reply) -> float:
+    """What the tokens may have taken that bring no chunk."""
+    told = reply.server
+    if told is None or told.decode_s is None or not reply.completion_tokens:
+        return 0.0
+    return HIDDEN_TOKENS * told.decode_s / reply.completion_tokens
 
 
 def _and(parts: list[str]) -> str:

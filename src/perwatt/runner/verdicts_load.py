@@ -120,9 +120,7 @@ def in_flight_not_reached(seen: Evidence, load: Loaded) -> Iterable[Verdict]:
     if load.load is None or load.load.kind != "closed" or seen.per_query:
         return
     places = load.load.in_flight or 1
-    asked = [r for p in load.phases for r in load.attempts if r.phase_id == p.phase_id]
-    parts = [[r for r in asked if r.phase_id == p.phase_id] for p in load.phases]
-    means = [m for part in parts if len(part) > 1 and (m := mean_in_flight(part)) is not None]
+    asked, mean = load.attempts, mean_in_flight(load.attempts)
     if len(asked) < ROUNDS * places * len(load.phases):
         if places > 1:
             yield Verdict(
@@ -134,11 +132,11 @@ def in_flight_not_reached(seen: Evidence, load: Loaded) -> Iterable[Verdict]:
                 f"closed:{places}@60s).",
                 pair_id=load.pair_id,
             )
-    elif means and min(means) < REACHED * places:
+    elif mean is not None and mean < REACHED * places:
         yield Verdict(
             code="in-flight-not-reached",
             severity="warning",
-            sentence=f"Only {min(means):.3g} of {places} requests were in flight under "
+            sentence=f"Only {mean:.3g} of {places} requests were in flight under "
             f"{load.label} on average: the rest of the time the client was between two requests.",
             mend="Ask with more processes (--workers), or for longer answers.",
             pair_id=load.pair_id,
