@@ -86,23 +86,31 @@ def test_requests_that_are_long_in_leaving_are_the_clients_fault() -> None:
     assert "left 9 ms after they were dispatched" in verdict.sentence
 
 
-def connected(new: int, **changed: Any) -> tuple[Request, ...]:
+def connected(new: int, opening_ms: float = 9, **changed: Any) -> tuple[Request, ...]:
     return tuple(
-        request(n, reply(n * 140 * MS, connection="new" if n < new else "reused"), **changed)
+        request(
+            n,
+            reply(
+                n * 140 * MS,
+                connection="new" if n < new else "reused",
+                sent_ns=n * 140 * MS + round((opening_ms if n < new else 0.1) * MS),
+            ),
+            **changed,
+        )
         for n in range(40)
     )
 
 
-def test_connections_that_are_not_kept() -> None:
-    verdict = only(evidence(requests=connected(40)))
-    assert (verdict.code, verdict.severity) == ("connections", "note")
+@pytest.mark.parametrize(("opening_ms", "severity"), [(9, "warning"), (1, "note")])
+def test_connections_that_are_not_kept(opening_ms: float, severity: str) -> None:
+    verdict = only(evidence(requests=connected(40, opening_ms)))
+    assert (verdict.code, verdict.severity) == ("connections", severity)
     assert verdict.sentence.startswith("40 of 40 requests to Model A opened a connection")
-    assert "0.1 ms of the 50 ms of TTFT" in verdict.sentence
-    slow = tuple(
-        request(n, reply(n * 140 * MS, connection="new", sent_ns=n * 140 * MS + 9 * MS))
-        for n in range(40)
-    )
-    assert only(evidence(requests=slow)).severity == "warning"
+    assert f"{opening_ms} ms of the 50 ms of TTFT" in verdict.sentence
+
+
+def test_connections_that_are_kept_or_cost_nothing_are_not_mentioned() -> None:
+    assert find_verdicts(evidence(requests=connected(40, 0.2))) == []
     assert find_verdicts(evidence(requests=connected(1))) == []
     # Each place of a load opens one.
     codes = {v.code for v in find_verdicts(evidence(requests=connected(16, in_flight=16)))}

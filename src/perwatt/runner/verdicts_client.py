@@ -30,7 +30,9 @@ OF_TTFT, OF_ITL = 0.1, 0.25
 """Lateness that changes a TTFT by a tenth, or a gap between chunks by a quarter, is no detail."""
 LEAST_PROBES, ENOUGH_PROBES = 20, 200
 """The p99 of fewer is one probe or two, and a single hiccup is no bound: then the p90 is judged."""
-NEW_SHARE, LEAST_CONNECTIONS, CONNECT_OF_TTFT = 0.1, 20, 0.02
+NEW_SHARE, LEAST_CONNECTIONS = 0.1, 20
+CONNECT_NOTE, CONNECT_WARN = 0.01, 0.05
+"""Of the TTFT. Less is not worth a word: llama.cpp's server closes after every stream."""
 APART_S, APART_SHARE = 0.010, 0.2
 IMPOSSIBLE_S, IMPOSSIBLE_SHARE, HIDDEN_TOKENS = 0.005, 0.05, 3
 """A server whose request took longer than ours saw, by more than its clocks' rounding and than the
@@ -87,15 +89,17 @@ def connections(_: Evidence, load: Loaded) -> Iterable[Verdict]:
         return
     opening = quantile((send_s(r.reply) for r in new), 0.5)
     ttft = quantile((ttft_s(r.reply) for r in new), 0.5)
-    matters = bool(opening and ttft and opening > CONNECT_OF_TTFT * ttft)
+    part = opening / ttft if opening is not None and ttft else None
+    if part is not None and part < CONNECT_NOTE:
+        return
     cost = f" Opening one takes {_ms(opening)}" if opening is not None else ""
-    part = f" of the {_ms(ttft)} of TTFT" if cost and ttft else ""
+    of_ttft = f" of the {_ms(ttft)} of TTFT" if ttft else ""
     yield Verdict(
         code="connections",
-        severity="warning" if matters else "note",
+        severity="warning" if part is not None and part > CONNECT_WARN else "note",
         sentence=f"{len(new)} of {len(known)} requests to {load.label} opened a connection of "
         f"their own, though at most {peak} were in flight at once."
-        + (f"{cost}{part}." if cost else ""),
+        + (f"{cost}{of_ttft}." if cost else ""),
         mend="Let the server, or the proxy before it, keep connections alive.",
         pair_id=load.pair_id,
     )
