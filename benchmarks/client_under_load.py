@@ -12,6 +12,8 @@ per CPU second      the same over CPU time of the client's whole process tree in
                     (looked at every 50 ms): neither start-up nor what follows the load is in it
 whole run           (CPU of a run − CPU of a short one) ÷ (requests more): with reading the
                     workload, the journal, scoring, tables and report, but not start-up
+ramp                the first requests, as many as are in flight, start all at once: left out of
+                    TTFT, its error and lateness, but not of the largest error, nor for GuideLLM
 TTFT, ITL           what the client says, and what was: the first chunk handed to the kernel less
                     the first byte of the request read by the server
 error               of each request by its id, said − true; the way through loopback, some 0.05 ms,
@@ -121,27 +123,28 @@ def turn(
             print(f"{contender.name}, {level} in flight: {type(error).__name__}: {error}")
             return None
     truths = [truth for truth in server.truth() if truth.ended == "done" and truth.before_ns]
-    return measured(said, truths, tree)
+    return measured(said, truths, tree, level)
 
 
-def measured(said: Said, truths: list[Truth], tree: Tree) -> Turn:
+def measured(said: Said, truths: list[Truth], tree: Tree, level: int) -> Turn:
+    truths = sorted(truths, key=lambda truth: truth.first_byte_ns)
     ends = np.sort([truth.end_ns or 0 for truth in truths])
     low, high = len(ends) // 10, len(ends) - 1 - len(ends) // 10
     span_s = (ends[high] - ends[low]) / 1e9
-    ttft = [truth.ttft_s or 0.0 for truth in truths]
-    itl = np.concatenate([np.diff(truth.before_ns) for truth in truths]) / 1e9
-    late = np.concatenate([truth.late_s for truth in truths])
+    # A client without ids cannot be asked for the times of these alone.
+    steady = truths[level:] if said.ids and len(truths) >= 2 * level else truths
+    names = {truth.request_id for truth in steady}
+    itl = np.concatenate([np.diff(truth.before_ns) for truth in steady]) / 1e9
+    late = np.concatenate([truth.late_s for truth in steady])
     error = None
     if said.ids:
-        errors = [
-            said.ttft_s[truth.request_id] - (truth.ttft_s or 0.0)
-            for truth in truths
-            if truth.request_id in said.ttft_s
-        ]
-        if len(errors) < len(said.ttft_s):
-            msg = f"{len(said.ttft_s) - len(errors)} of its requests are not in the truth"
+        true_s = {truth.request_id: truth.ttft_s or 0.0 for truth in truths}
+        if not said.ttft_s.keys() <= true_s.keys():
+            msg = f"{len(said.ttft_s.keys() - true_s.keys())} of its requests are not in the truth"
             raise AssertionError(msg)
-        error = (*_ms(np.abs(errors)), float(np.abs(errors).max()) * 1e3)
+        errors = {name: abs(ttft - true_s[name]) for name, ttft in said.ttft_s.items()}
+        usual = _ms([e for name, e in errors.items() if name in names])
+        error = (*usual, max(errors.values()) * 1e3)
     return Turn(
         requests=len(truths),
         per_s=(high - low) / span_s,
@@ -150,8 +153,8 @@ def measured(said: Said, truths: list[Truth], tree: Tree) -> Turn:
         failed=said.failed,
         bound=said.bound,
         by_id=said.ids,
-        ttft=_said(said, "ttft", list(said.ttft_s.values())),
-        true_ttft=_ms(ttft),
+        ttft=_said(said, "ttft", [t for name, t in said.ttft_s.items() if name in names]),
+        true_ttft=_ms([truth.ttft_s or 0.0 for truth in steady]),
         error=error,
         itl=_said(said, "itl", said.itl_s),
         true_itl=_ms(itl),
@@ -186,6 +189,9 @@ def table(
     )
     for name, many in rows.items():
         print(f"{name:27} {_row(many, start_up[name])}")
+    late = median(one.late_p99 for many in rows.values() for one in many)
+    if late > 1:
+        print(f"The server itself was late, by {late:.1f} ms at p99: it, or this machine, limits.")
     peers = [name for name in rows if name.startswith(("AIPerf", "GuideLLM"))]
     for ours in ("perwatt run", "perwatt endpoint"):
         for peer in peers if ours in rows else ():
@@ -203,12 +209,13 @@ def _per_s(many: list[Turn]) -> float:
 
 
 def _row(many: list[Turn], start_up: tuple[float, int]) -> str:
-    whole = median(
-        (one.whole_cpu_s - start_up[0]) / (one.requests - start_up[1])
-        if one.requests > start_up[1] * 4
-        else np.nan  # start-up varies by more than so few requests cost
+    # Start-up varies by more than a few requests cost: only where there are enough of them.
+    wholes = [
+        (one.requests - start_up[1]) / (one.whole_cpu_s - start_up[0])
         for one in many
-    )
+        if one.requests >= start_up[1] * 4 and one.whole_cpu_s > start_up[0]
+    ]
+    whole = f"{median(wholes):9.0f}" if wholes else "        –"
     ttft = _pair([one.ttft for one in many])
     itl = _pair([one.itl for one in many])
     true_ttft = _pair([one.true_ttft for one in many])
@@ -223,7 +230,7 @@ def _row(many: list[Turn], start_up: tuple[float, int]) -> str:
     said = "never" if bound == {None} else "yes" if bound == {True} else "no"
     said = "some" if bound == {True, False} else said
     return (
-        f"{_per_s(many):6.0f}  {1 / _cpu(many):9.0f}  {1 / whole:9.0f}  {ttft}  ({true_ttft})"
+        f"{_per_s(many):6.0f}  {1 / _cpu(many):9.0f}  {whole}  {ttft}  ({true_ttft})"
         f"    {error}  {itl} ({true_itl})  {median(one.late_p99 for one in many):11.2f}"
         f"  {said:>5}  {sum(one.failed for one in many):6}"
     )
