@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from perwatt.cli import main
 from perwatt.fakeserver import Settings, spawn
 from perwatt.gateway.finish import resume_served
 from perwatt.store.journal import read_journal
@@ -112,9 +113,12 @@ def test_a_full_disk_ends_it_with_a_sentence_and_a_whole_journal(
         (["--to", "http://h/v1", "--host", "0.0.0.0"], "--client-key-env VAR"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(options: list[str], words: str) -> None:
-    command = [sys.executable, "-m", "perwatt", "serve", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_what_is_wrong_is_one_sentence(
+    options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", *options])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert words in said
+    assert len(said.strip().splitlines()) == 1

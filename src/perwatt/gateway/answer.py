@@ -154,16 +154,16 @@ class Answer(Receiver):
         assert self._metering is not None
         heard, live = self._metering.heard, self._metering.live
         out = []
-        for event in self._events.feed(data):
-            raw = event.raw
-            if event.data is not None:
-                if heard.event(event.data, t_ns):
+        for raw, text in self._events.feed(data):
+            passed = raw
+            if text is not None:
+                if heard.event(text, t_ns):
                     live.chunk(t_ns)
-                if is_last_usage(event.data):
-                    raw, self._told = with_figure(raw, self._figure(t_ns)), True
-                elif not self._told and event.data.strip() == b"[DONE]":
-                    raw, self._told = self._comment(t_ns) + raw, True
-            out.append(raw)
+                if is_last_usage(text):
+                    passed, self._told = with_figure(raw, self._figure(t_ns)), True
+                elif len(text) < 9 and not self._told and text.strip() == b"[DONE]":
+                    passed, self._told = self._comment(t_ns) + raw, True
+            out.append(passed)
         if out:
             self._push(out[0] if len(out) == 1 else b"".join(out))
 

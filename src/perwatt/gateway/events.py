@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +19,7 @@ LONGEST = 1024 * 1024
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
-class Passed(msgspec.Struct, frozen=True):
+class Passed(NamedTuple):
     """One whole event: its bytes with the blank line, and its data, None for a comment."""
 
     raw: bytes
@@ -37,6 +38,14 @@ class Events:
         """The events that end in this piece. With `raw` set, the piece itself as a comment."""
         if self.raw:
             return [Passed(piece, None)]
+        if (
+            not self._held
+            and piece.endswith(b"\n\n")
+            and piece.startswith(b"data: ")
+            and piece.find(b"\n") == len(piece) - 2
+            and b"\r" not in piece
+        ):  # one event of one line, as nearly all of them are
+            return [Passed(piece, piece[6:-2])]
         buffer = self._held + piece if self._held else piece
         if b"\r" not in buffer:
             found = buffer.split(b"\n\n")

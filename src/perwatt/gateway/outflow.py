@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
-from types import coroutine
+from types import CoroutineType, coroutine
 from typing import Any, Protocol
 
 __all__ = ["Message", "Outflow", "Send"]
@@ -37,7 +37,9 @@ class Outflow:
         if self._task is not None:
             self._waiting.append(message)
             return
-        sending = _coroutine(self._send(message))
+        sending = self._send(message)
+        if type(sending) is not CoroutineType:
+            sending = _awaited(sending)
         try:
             awaited = sending.send(None)
         except StopIteration:
@@ -64,10 +66,6 @@ class Outflow:
 
 async def _awaited(one: Awaitable[None]) -> None:
     await one
-
-
-def _coroutine(one: Awaitable[None]) -> Coroutine[Any, Any, None]:
-    return one if isinstance(one, Coroutine) else _awaited(one)
 
 
 @coroutine
