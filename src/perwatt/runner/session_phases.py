@@ -14,16 +14,17 @@ from perwatt.core.records import Phase, SensorTiming
 from perwatt.core.spec import RunSpec
 from perwatt.runner.host import cpu_shares, cpu_snapshot
 from perwatt.runner.live import LiveWatts
+from perwatt.runner.session_journal import SessionJournal
 from perwatt.sensors.pick import Picked
 from perwatt.sensors.sampler import Sampler
 from perwatt.sensors.timing_lag import measure_lag
-from perwatt.store.journal import JournalWriter, Power
+from perwatt.store.journal import Power
 
 __all__ = ["OpenPhase", "Recorder"]
 
 LAG_FROM_S = 1.0
 """Measuring lag takes three seconds: not where even idle is given less than one."""
-DRAIN_S = 0.5
+DRAIN_S, DRAINS_A_FORCE = 0.5, 2
 
 
 class OpenPhase:
@@ -38,7 +39,7 @@ class Recorder:
     """Writes phases and samples. `stop` it, whatever happens."""
 
     def __init__(
-        self, spec: RunSpec, number: int, journal: JournalWriter, picked: Picked | None
+        self, spec: RunSpec, number: int, journal: SessionJournal, picked: Picked | None
     ) -> None:
         self.spec = spec
         self.number = number
@@ -59,10 +60,12 @@ class Recorder:
             lags = await asyncio.to_thread(self._lags)
             self.sampler.start()
             self.timings = tuple(lags.get(t.domain, t) for t in self.sampler.timings)
+        self.journal.forced_elsewhere = True
         self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
         """Everything sampled is in the journal when this returns."""
+        self.journal.forced_elsewhere = False
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait([self._ticker])
@@ -152,8 +155,10 @@ class Recorder:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(DRAIN_S)
-            self.drain()
+            for _ in range(DRAINS_A_FORCE):
+                await asyncio.sleep(DRAIN_S)
+                self.drain()
+            await asyncio.to_thread(self.journal.force)
 
     def _read_sensors(self) -> None:
         if self.sampler:

@@ -35,9 +35,10 @@ from perwatt.runner.plan_left import Outcomes, Past, what_is_left
 from perwatt.runner.score import check_scorers
 from perwatt.runner.session import MeasuredSoFar, Session
 from perwatt.runner.session_endpoint import named
+from perwatt.runner.session_journal import SessionJournal
 from perwatt.runner.traps import hosting
 from perwatt.sensors.pick import Picked
-from perwatt.store.journal import JournalWriter, read_journal
+from perwatt.store.journal import read_journal
 from perwatt.store.rundir import RunDir
 from perwatt.workloads.load import load, sample
 
@@ -188,7 +189,7 @@ def _sit(
         run["status"] = "running"
         run_dir.write_run(run)
         listen(EnergyFound(line))
-        with JournalWriter(run_dir.journal) as journal:
+        with SessionJournal(run_dir.journal) as journal:
             session = Session(
                 spec,
                 workload,
