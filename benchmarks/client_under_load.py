@@ -16,8 +16,8 @@ ramp                the first requests, as many as are in flight, start all at o
                     TTFT, its error and lateness, but not of the largest error, nor for GuideLLM
 TTFT, ITL           what the client says, and what was: the first chunk handed to the kernel less
                     the first byte of the request read by the server
-error               of each request by its id, said − true; the way through loopback, some 0.05 ms,
-                    is in it. GuideLLM keeps no ids: its percentile less the true percentile (~)
+error               of each request by its id, said − true; the way through loopback and two reads,
+                    some 0.1 ms, is in it. GuideLLM keeps no ids: its percentiles, less the true (~)
 server late         p99 of how late the server sent its chunks: above 1 ms it is the server, or a
                     busy machine, and not the client that is measured
 bound               the client called itself the limit

@@ -208,18 +208,22 @@ def test_connections_are_kept_closed_and_pipelined(ask: Any, raw: Any, request_b
 
 def test_dribbled_bytes_are_the_same_bytes(ask: Any) -> None:
     async def main() -> None:
-        texts, reads = [], []
+        texts, shifts = [], []
         for dribble in (False, True):
             settings = Settings(tokens=4, itl="1ms", ttft="1ms", dribble=dribble)
             async with FakeServer(settings) as server:
                 seen = await ask(server.url, stream_options=USAGE)
                 assert seen.done and seen.whole
                 texts.append(seen.text)
-                reads.append(len(seen.reads))
                 (truth,) = server.truth
-                assert len(truth.before_ns) == 4
+                begun_ns = truth.begun_ns or 0
+                shifts.append([ns - begun_ns for ns in truth.due_ns])
+                assert min(truth.late_s) >= 0
         assert texts[0] == texts[1]
-        assert reads[1] > reads[0]
+        whole, cut = shifts
+        assert whole == [1_000_000, 2_000_000, 3_000_000, 4_000_000]
+        # Four parts each, a fifth of a millisecond apart: the last of them makes the chunk.
+        assert cut == [ns + 600_000 for ns in whole]
 
     asyncio.run(main())
 

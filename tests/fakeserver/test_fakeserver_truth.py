@@ -80,18 +80,20 @@ def test_a_client_that_leaves_stops_its_request(ask: Any) -> None:
 
 def test_a_client_that_leaves_the_queue_never_begins(ask: Any) -> None:
     async def main() -> None:
-        async with FakeServer(Settings(tokens=1, ttft="300ms", slots=1)) as server:
+        async with FakeServer(Settings(tokens=1, ttft="60s", slots=1)) as server:
             first = asyncio.create_task(ask(server.url, headers={"x-request-id": "first"}))
             while not server.in_flight:
                 await asyncio.sleep(0.002)
             await ask(server.url, headers={"x-request-id": "second"}, patience_s=0.05)
-            await first
+            while not server.truth:
+                await asyncio.sleep(0.002)
+            (second,) = server.truth
+            assert (second.request_id, second.ended) == ("second", "cancelled")
+            assert second.begun_ns is None
+            first.cancel()
             while server.in_flight:
                 await asyncio.sleep(0.002)
-            by_id = {truth.request_id: truth for truth in server.truth}
-            assert by_id["second"].ended == "cancelled"
-            assert by_id["second"].begun_ns is None
-            assert by_id["first"].ended == "done"
+            assert server.truth[-1].begun_ns is not None
 
     asyncio.run(main())
 
@@ -216,5 +218,5 @@ def test_delays_are_drawn_within_their_bounds(low: int, more: int, unit: str, se
     even = parse_delay("ttft", f"uniform:{low}{unit}..{low + more}{unit}")
     assert all(low * scale <= even.draw(rng) <= (low + more) * scale for _ in range(20))
     exponential = parse_delay("ttft", f"exp:{low}{unit}")
-    mean = sum(exponential.draw(rng) for _ in range(2000)) / 2000
-    assert 0.85 * low * scale < mean < 1.15 * low * scale
+    mean = sum(exponential.draw(rng) for _ in range(400)) / 400
+    assert 0.7 * low * scale < mean < 1.3 * low * scale

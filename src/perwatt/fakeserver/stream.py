@@ -34,7 +34,8 @@ class Stream:
         self._over = False
         self._begun = False
         self._crumbs: list[bytes] = []
-        self._crumbs_due_ns = 0
+        self._whole_due_ns = 0
+        self._shift_ns = 0
         self._step_bound = self._step
 
     def start(self) -> None:
@@ -87,11 +88,11 @@ class Stream:
         at, script = self._at, self._script
         if at < script.chunks:
             truth = self._truth
-            truth.due_ns.append(due_ns)
+            truth.due_ns.append(due_ns + self._shift_ns)
             truth.before_ns.append(before_ns)
             truth.after_ns.append(now_ns())
             truth.buffered += not taken
-            self._engine.counters.sent(before_ns - due_ns)
+            self._engine.counters.sent(before_ns - due_ns - self._shift_ns)
         self._at = at = at + 1
         if at < len(script.pieces):
             self._engine.timer.at(due_ns + self._gap_ns(at), self._step_bound)
@@ -126,7 +127,8 @@ class Stream:
             crumbs.append(data[start : start + size])
             start, turn = start + size, turn + 1
         self._crumbs = [crumb for crumb in (*crumbs, data[start:]) if crumb]
-        self._crumbs_due_ns = due_ns
+        # A chunk is there when its last byte is: so much later, and the next is due all the same.
+        self._whole_due_ns, self._shift_ns = due_ns, CRUMB_NS * (len(self._crumbs) - 1)
         self._crumb(due_ns)
 
     def _crumb(self, due_ns: int) -> None:
@@ -136,8 +138,8 @@ class Stream:
         taken = self._connection.send(self._crumbs.pop(0))
         if self._crumbs:
             self._engine.timer.at(due_ns + CRUMB_NS, self._crumb)
-        else:  # a chunk is there when its last byte is
-            self._sent(self._crumbs_due_ns, before_ns, taken)
+        else:
+            self._sent(self._whole_due_ns, before_ns, taken)
 
     def _timings(self, due_ns: int) -> bytes:
         script, truth = self._script, self._truth
