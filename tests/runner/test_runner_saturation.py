@@ -101,6 +101,13 @@ def test_refused_requests_are_not_served() -> None:
     assert reason is not None and "8 of 40" in reason
 
 
+def test_a_gap_between_sittings_is_no_slowness() -> None:
+    whole = outcome(2, 20, 0.1)
+    late = request(99, 3600.0, 3600.1)
+    resumed = msgspec.structs.replace(late, phase_id="s2-4")
+    assert outcome_of(whole.load, [*loop(2, 20, 0.1), resumed]) == whole
+
+
 def test_few_requests_say_nothing() -> None:
     assert saturated([]) is None
     few = [request(n, n * 0.01, 5.0 + n) for n in range(10)]

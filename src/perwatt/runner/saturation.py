@@ -62,8 +62,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def outcome_of(load: Stage, requests: Sequence[Request]) -> Outcome:
-    """Of all requests of one stage, whatever their order."""
-    counted = [r for r in requests if r.reply.status not in SET_ASIDE]
+    """Of all requests of one stage, whatever their order.
+
+    A stage that was cut and resumed is judged by its longest part: rates over a gap mean nothing.
+    """
+    counted = _longest_part([r for r in requests if r.reply.status not in SET_ASIDE])
     ok = [r for r in counted if r.reply.status == "ok"]
     span_s = (
         seconds(min(r.scheduled_ns for r in counted), max(r.reply.last_chunk_ns for r in counted))
@@ -102,6 +105,13 @@ def saturated(outcomes: Sequence[Outcome]) -> str | None:
             f" {last.wait.factor:.1f} times through the stage."
         )
     return None
+
+
+def _longest_part(requests: Sequence[Request]) -> list[Request]:
+    parts: dict[str, list[Request]] = {}
+    for request in requests:
+        parts.setdefault(request.phase_id, []).append(request)
+    return max(parts.values(), key=len, default=[])
 
 
 def _no_gain(before: Outcome, last: Outcome) -> str | None:
