@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -25,15 +27,22 @@ class Tree:
         self._ended = threading.Event()
         with tempfile.TemporaryFile() as out:
             self._process = subprocess.Popen(
-                command, env=env, cwd=folder, stdout=out, stderr=subprocess.STDOUT
+                command,
+                env=env,
+                cwd=folder,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             watcher = threading.Thread(target=self._watch)
             watcher.start()
             try:
                 code = self._process.wait(LONGEST_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+            except BaseException as error:  # Ctrl-C among them: peers leave processes behind
+                os.killpg(self._process.pid, signal.SIGKILL)
                 code = self._process.wait()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
             finally:
                 self._ended.set()
                 watcher.join()
