@@ -148,7 +148,21 @@ def test_a_resumed_sweep_decides_again_from_the_journal(
         for stage in range(2)
     )
     past = Past({r.request_id for r in asked}, tuple(asked), phases, sweep=True)
-    rest, outcomes = what_is_left(plan, past)
+    rest, known = what_is_left(plan, past)
     stages = [stretch.stage for segment in rest.segments for stretch in segment.stretches]
     assert stages == left
-    assert [len(each) for each in outcomes.values()] == [2]
+    assert [len(each) for each in known.outcomes.values()] == [2]
+
+
+def test_a_stage_that_was_cut_is_judged_with_what_it_had_asked() -> None:
+    plan = sweep(30)
+    first = [request(n, n / 10, n / 10 + 0.1, 0) for n in range(30)]
+    cut = [request(n, n / 20, n / 20 + 0.1, 1) for n in range(28)]
+    phases = tuple(
+        Phase(phase_id=f"s1-{stage}", kind="load", session=1, pair_id="m", start_ns=0, stage=stage)
+        for stage in range(2)
+    )
+    asked = (*first, *cut)
+    rest, known = what_is_left(plan, Past({r.request_id for r in asked}, asked, phases, sweep=True))
+    assert len(rest.segments[0].stretches[0].jobs) == 2
+    assert known.begun["m", 0, 1] == tuple(cut)

@@ -15,10 +15,7 @@ from perwatt.core.records import Phase, Request
 from perwatt.runner.plan import Job, Plan, Segment, Stretch
 from perwatt.runner.saturation import Outcome, outcome_of, saturated
 
-__all__ = ["Outcomes", "Past", "what_is_left"]
-
-Outcomes = dict[tuple[str, int], list[Outcome]]
-"""(pair, round) → what its stages came to, in order."""
+__all__ = ["Before", "Past", "what_is_left"]
 
 Again = Mapping[tuple[str, str], int]
 
@@ -39,15 +36,24 @@ class Past(msgspec.Struct, frozen=True):
     sweep: bool = False
 
 
-def what_is_left(plan: Plan, past: Past) -> tuple[Plan, Outcomes]:
-    """The plan less what is done, and what the stages that are done came to."""
+class Before(msgspec.Struct):
+    """What a sweep goes on from."""
+
+    outcomes: dict[tuple[str, int], list[Outcome]] = {}
+    """(pair, round) → what its stages came to, in order."""
+    begun: dict[tuple[str, int, int], tuple[Request, ...]] = {}
+    """(pair, round, stage) → what had been asked of a stage that was cut."""
+
+
+def what_is_left(plan: Plan, past: Past) -> tuple[Plan, Before]:
+    """The plan less what is done, and what a sweep needs to know of that."""
     again = dict(past.again)
-    outcomes: Outcomes = {}
+    known = Before()
     segments = []
     for segment in plan.segments:
         left = []
         for stretch in segment.stretches:
-            before = outcomes.setdefault((stretch.pair_id, stretch.round), [])
+            before = known.outcomes.setdefault((stretch.pair_id, stretch.round), [])
             if past.sweep and saturated(before):
                 continue
             phases = _phases(stretch, past)
@@ -55,10 +61,12 @@ def what_is_left(plan: Plan, past: Past) -> tuple[Plan, Outcomes]:
             if rest is None:
                 before.extend(_judged(stretch, phases, past))
             else:
+                key = (stretch.pair_id, stretch.round, stretch.stage)
+                known.begun[key] = _asked(phases, past)
                 left.append(rest)
         if left:
             segments.append(Segment(segment.pair_id, segment.model, tuple(left)))
-    return Plan(tuple(segments), plan.notes), outcomes
+    return Plan(tuple(segments), plan.notes), known
 
 
 def _left_of(
@@ -94,9 +102,13 @@ def _following(
 
 
 def _judged(stretch: Stretch, phases: Sequence[Phase], past: Past) -> list[Outcome]:
-    ids = {phase.phase_id for phase in phases}
-    mine = [request for request in past.requests if request.phase_id in ids]
+    mine = _asked(phases, past)
     return [outcome_of(stretch.load, mine)] if mine else []
+
+
+def _asked(phases: Sequence[Phase], past: Past) -> tuple[Request, ...]:
+    ids = {phase.phase_id for phase in phases}
+    return tuple(request for request in past.requests if request.phase_id in ids)
 
 
 def _phases(stretch: Stretch, past: Past) -> list[Phase]:

@@ -25,7 +25,7 @@ from perwatt.runner.fill import Filler
 from perwatt.runner.host import listeners
 from perwatt.runner.loadgen_stretch import Prepared
 from perwatt.runner.plan import Plan, Segment, prompt_for
-from perwatt.runner.plan_left import Outcomes
+from perwatt.runner.plan_left import Before
 from perwatt.runner.prompt_length import fitted
 from perwatt.runner.session_endpoint import config_for, for_workers, named
 from perwatt.runner.session_journal import SessionJournal
@@ -66,7 +66,7 @@ class Session:
         opened: Callable[[Served, Sequence[int], str | None], None],
         listen: Listener,
         measured_s: MeasuredSoFar | None = None,
-        outcomes: Outcomes | None = None,
+        known: Before | None = None,
     ) -> None:
         self.spec = spec
         self.workload = workload
@@ -79,7 +79,7 @@ class Session:
         self.listen = listen
         self._recorder = Recorder(spec, number, journal, picked)
         self._measured_s = dict(measured_s or {})
-        self._outcomes = dict(outcomes or {})
+        self._known = known or Before()
 
     @property
     def timings(self) -> tuple[SensorTiming, ...]:
@@ -118,7 +118,7 @@ class Session:
                 {item.id: item for item in self.workload.items},
                 recorder,
                 Tally(self.plan),
-                self._outcomes,
+                self._known,
                 filler,
                 self.run_dir.path,
                 self.listen,

@@ -21,7 +21,7 @@ from perwatt.runner.loadgen import Question
 from perwatt.runner.loadgen_stretch import Orders, Prepared, apply_load
 from perwatt.runner.loop_watch import LoopWatch
 from perwatt.runner.plan import Stretch
-from perwatt.runner.plan_left import Outcomes
+from perwatt.runner.plan_left import Before
 from perwatt.runner.saturation import outcome_of, saturated
 from perwatt.runner.session_phases import OpenPhase, Recorder
 from perwatt.runner.session_progress import Tally
@@ -44,7 +44,7 @@ class Under:
         items: Mapping[str, Item],
         recorder: Recorder,
         tally: Tally,
-        outcomes: Outcomes,
+        known: Before,
         filler: Filler | None,
         run_dir: Path,
         listen: Listener,
@@ -53,7 +53,7 @@ class Under:
         self.items = items
         self.recorder = recorder
         self.tally = tally
-        self.outcomes = outcomes
+        self.known = known
         self.filler = filler
         self.run_dir = run_dir
         self.listen = listen
@@ -92,7 +92,7 @@ async def apply_stretches(
 ) -> None:
     """A load phase for each stretch, but for those that a saturated sweep leaves out."""
     for stretch in stretches:
-        before = under.outcomes.setdefault((stretch.pair_id, stretch.round), [])
+        before = under.known.outcomes.setdefault((stretch.pair_id, stretch.round), [])
         if under.sweep and saturated(before):
             under.tally.skip([stretch])
             continue
@@ -128,10 +128,10 @@ async def _stretch(
     phase: OpenPhase,
     pool: WorkerPool | None,
 ) -> list[Request]:
-    """Apply one; what was heard of it, for a sweep."""
+    """Apply one; what has been asked of it, for a sweep."""
     recorder = under.recorder
     recorder.forget_power()
-    told: list[Request] = []
+    told = list(under.known.begun.get((stretch.pair_id, stretch.round, stretch.stage), ()))
     heard = _both(under.heard, told.append) if under.sweep else under.heard
     orders = Orders(
         stretch=stretch,

@@ -31,7 +31,7 @@ from perwatt.runner.fill import is_filled, measured_s
 from perwatt.runner.finish import finish
 from perwatt.runner.plan import Plan, make_plan, pair_ids
 from perwatt.runner.plan_check import check_load, traces_for
-from perwatt.runner.plan_left import Outcomes, Past, what_is_left
+from perwatt.runner.plan_left import Before, Past, what_is_left
 from perwatt.runner.score import check_scorers
 from perwatt.runner.session import MeasuredSoFar, Session
 from perwatt.runner.session_endpoint import named
@@ -128,9 +128,9 @@ def resume(directory: Path, listen: Listener) -> None:
             sweep=spec.parsed_load.sweep,
         )
         whole = make_plan(spec, items, traces_for(spec, workload, items))
-        plan, outcomes = what_is_left(whole, past)
+        plan, known = what_is_left(whole, past)
         number = max((s.session for s in journal.sessions), default=0) + 1
-        _sit(spec, workload, plan, run_dir, number, _energy_of(spec), listen, so_far, outcomes)
+        _sit(spec, workload, plan, run_dir, number, _energy_of(spec), listen, so_far, known)
     finally:
         run_dir.close()
 
@@ -163,7 +163,7 @@ def _sit(
     energy: tuple[Picked | None, str],
     listen: Listener,
     so_far: MeasuredSoFar | None = None,
-    outcomes: Outcomes | None = None,
+    known: Before | None = None,
 ) -> None:
     """One session and what follows it. Says in run.json how it ended, whichever way it did."""
     picked, line = energy
@@ -201,7 +201,7 @@ def _sit(
                 opened,
                 listen,
                 so_far,
-                outcomes,
+                known,
             )
             if plan.segments:
                 session.run()
