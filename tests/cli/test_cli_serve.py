@@ -20,7 +20,7 @@ from perwatt.gateway.finish import resume_served
 from perwatt.store.journal import read_journal
 from perwatt.store.load import load_tables
 
-SERVE = [sys.executable, "-m", "perwatt", "serve", "--port", "0", "--idle-s", "0.1"]
+SERVE = [sys.executable, "-m", "perwatt", "serve", "--port", "0", "--idle-s"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def server() -> Iterator[str]:
 @contextmanager
 def serving(server: str, out: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its HOST:PORT."""
-    command = [*SERVE, "--to", server, "--out", str(out), "--json", "--sensors", "estimated"]
+    command = [*SERVE, "0.1", "--to", server, "--out", str(out), "--json", "--sensors", "estimated"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process:
@@ -80,6 +80,20 @@ def test_a_kill_loses_nothing_that_was_answered(server: str, tmp_path: Path) -> 
         process.kill()
     resume_served(tmp_path / "run", lambda _: None)
     assert load_tables(tmp_path / "run").requests["status"] == ["ok"] * 3
+
+
+def test_stopped_before_it_is_open_it_leaves_nothing(server: str, tmp_path: Path) -> None:
+    command = [*SERVE, "60", "--to", server, "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process:
+        while "at rest" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")

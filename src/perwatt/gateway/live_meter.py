@@ -24,7 +24,7 @@ __all__ = ["Baseline", "LiveMeter", "Metered", "Told", "thinned"]
 EVERY_S = 0.1
 """How often samples are taken over while nobody asks; a request's end asks at once."""
 JOURNAL_S = 0.2
-"""A kill costs the joules of requests that ended since the samples were last journalled."""
+"""And at each request's end: a kill costs the joules of those that end in the same tick."""
 RESTING_NS = 10_000_000_000
 """At rest for so long, one sample a second of a counter is enough for the journal."""
 FRESH_NS = 2_000_000_000
@@ -130,6 +130,7 @@ class LiveMeter:
             return
         self._last_end_ns = end_ns
         self.ledger.end(metered.live, end_ns)
+        self.write()  # a kill must not cost more joules than it has to
         self._finished[metered.request_id] = metered.live
         if len(self._finished) > KEPT:
             self._finished.popitem(last=False)

@@ -133,11 +133,17 @@ def _run(
             serving.opened.set()
             opened(serving)
 
+        interrupted = False
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(sitting.run(answers))
+        except asyncio.CancelledError:
+            interrupted = True
         finally:
             run_dir.write_run(run | {"status": "interrupted"})
+        if interrupted:
+            msg = "Stopped before the address was open."
+            raise InterruptedRunError(msg)
         if not read_journal(run_dir.journal).requests:
             listen(Note("Nobody asked anything: no run is kept."))
             run_dir.discard_if_nothing_was_asked()

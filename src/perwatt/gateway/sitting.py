@@ -76,6 +76,8 @@ class Sitting:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told_to_stop = asyncio.Event()
         self._at_once = False
+        self._starting: asyncio.Task[Any] | None = None
+        """What a signal cancels while nothing is served yet."""
         self._began_ns = now_ns()
         self._wall = run["started"]
 
@@ -88,8 +90,10 @@ class Sitting:
             self._loop.call_soon_threadsafe(self._told_to_stop.set)
 
     async def run(self, answers: Callable[[str], None]) -> None:
-        """Serve. Raises what an engine raises that does not start, DiskFullError."""
+        """Serve. Raises what an engine raises that does not start, DiskFullError; CancelledError
+        where a signal came before the address was open."""
         self._loop = asyncio.get_running_loop()
+        self._starting = asyncio.current_task()
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._loop.add_signal_handler(number, self._signalled)
@@ -182,6 +186,7 @@ class Sitting:
                 self._listen(Stage(f"Measuring this machine at rest for {options.idle_s:g} s"))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._told_to_stop.wait(), options.idle_s)
+            self._starting = None
             gc.collect()
             gc.freeze()  # what is loaded by now stays: a full collection need not look at it
             serving = asyncio.create_task(server.serve(sockets=[self._listening]))
@@ -252,4 +257,6 @@ class Sitting:
         }
 
     def _signalled(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
         self.stop(now=self._told_to_stop.is_set())
