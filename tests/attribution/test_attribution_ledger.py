@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from perwatt.attribution.asked import asked_of
 from perwatt.attribution.check import TOLERANCE, residual
-from perwatt.attribution.integrate import Curve, energy_between
+from perwatt.attribution.integrate import Curve, energy_between, join_curves
 from perwatt.attribution.ledger import Attributed, attribute, combined_gain
 from perwatt.attribution.share import by_kv, by_time, by_tokens
 from perwatt.core.errors import PerwattError
@@ -312,3 +312,22 @@ def test_against_an_emulated_device_alone_in_flight(tick_ms: int) -> None:
     covered = ((out.low_j <= truth) & (truth <= out.high_j)).mean()
     assert covered >= 0.95
     assert np.median(np.abs(out.net_j - (truth - 70 * length / 1e9))) < 150 * tick_ms / 1e3
+
+
+def test_a_sitting_that_was_killed_loses_no_request_to_another_sittings_lag() -> None:
+    """Samples of the first end with its last request; those of the second go on for two seconds."""
+
+    def read(start_s: int, end_s: int) -> Curve:
+        t = np.arange(start_s * S, end_s * S + 1, S // 10)
+        return Curve(t, 5.0 * (t - t[0]) / S, np.ones(len(t) - 1, dtype=np.bool_))
+
+    def lagging(evidence: Evidence) -> Rule:
+        return by_time(evidence)._replace(lag_ns=S // 4)
+
+    curve = join_curves([read(0, 10), read(20, 32)])
+    assert curve is not None
+    marks = np.array([[2, 3, 10], [21, 22, 30]], dtype=np.int64) * S
+    out = attribute(curve, [(2 * S, 10 * S), (21 * S, 30 * S)], asked_of(*marks.T), method=lagging)
+    assert out.energy_known.all()
+    assert out.gross_j == pytest.approx([40.0, 45.0])
+    assert out.device_j == pytest.approx(85.0)

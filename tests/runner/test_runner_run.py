@@ -133,6 +133,34 @@ def test_interrupted_then_resumed_counts_nothing_twice(
     assert (out / "requests.parquet").stat().st_mtime_ns == before
 
 
+def test_killed_before_the_first_line_of_the_journal(
+    server: Any, questions: Path, tmp_path: Path
+) -> None:
+    def kill(event: Event) -> None:
+        if isinstance(event, EnergyFound):
+            raise KeyboardInterrupt  # run.json is there, and the journal is not
+
+    out = tmp_path / "r"
+    with pytest.raises(InterruptedRunError):
+        start(spec(server, questions, out), kill)
+    assert not (out / "journal.jsonl").exists()
+    resume(out, silent)
+    assert sorted(load_tables(out).requests["item_id"]) == sorted(f"q{n}" for n in range(10))
+
+
+def test_a_failure_of_an_item_that_nobody_judges_is_not_a_wrong_answer(
+    server: Any, questions: Path, tmp_path: Path
+) -> None:
+    lines = [json.loads(line) | {"scorer": "none"} for line in questions.read_text().splitlines()]
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    server.answer = lambda n: 500 if n != 3 else "Hello"
+    out = start(spec(server, questions, tmp_path / "r"), silent)
+    (pair,) = summary_of(out).pairs
+    assert pair.failed == 9
+    assert pair.metrics["accuracy"].value is None
+    assert load_tables(out).requests["score"] == [None] * 10
+
+
 def test_changed_items_are_not_mixed_into_an_old_run(
     server: Any, questions: Path, tmp_path: Path
 ) -> None:

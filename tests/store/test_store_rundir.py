@@ -49,6 +49,7 @@ def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_false_start_can_be_started_again(tmp_path: Path) -> None:
     RunDir.create(tmp_path / "r").close()
     (tmp_path / "r" / "logs").mkdir()
+    (tmp_path / "r" / ".run.json.tmp").touch()  # killed while it was being written
     RunDir.create(tmp_path / "r").close()
 
 

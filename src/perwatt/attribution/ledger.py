@@ -207,11 +207,24 @@ def _read_between(curve: Curve, windows: Ints) -> float:
 
 
 def _undone(curve: Curve, lag_ns: int, windows: Ints) -> Curve:
-    """The curve moved earlier by the lag, but never so far that it would miss a window's end."""
-    if not len(windows):
-        return curve
-    spare = max(int(curve.t_ns[-1] - windows[-1, 1]), 0)
-    return curve._replace(t_ns=curve.t_ns - min(lag_ns, spare))
+    """The curve moved earlier by the lag, but never so far that it would miss a window's end.
+
+    Each sitting's part by itself: one that was killed has no samples after its last window.
+    """
+    t_ns = curve.t_ns.copy()
+    # Between two sittings nothing was read: a tick that is not trusted, holds no joules, and lies
+    # in no window. A sensor that dropped out for a while under load is no such place.
+    gaps = np.flatnonzero(~curve.trusted & (np.diff(curve.energy_j) == 0.0))
+    before, after = curve.t_ns[gaps][:, None], curve.t_ns[gaps + 1][:, None]
+    bridged = ((windows[:, 0] < after) & (windows[:, 1] > before)).any(axis=1)
+    joins = gaps[~bridged]
+    for first, last in zip([0, *(joins + 1)], [*joins, len(t_ns) - 1], strict=True):
+        begin, end = curve.t_ns[first], curve.t_ns[last]
+        ends = windows[(windows[:, 0] < end) & (windows[:, 1] > begin), 1]
+        spare = max(int(end - ends.max()), 0) if len(ends) else lag_ns
+        room = int(begin - t_ns[first - 1]) - 1 if first else lag_ns
+        t_ns[first : last + 1] -= min(lag_ns, spare, max(room, 0))
+    return curve._replace(t_ns=t_ns)
 
 
 def _check(windows: Ints, gain: tuple[float, float]) -> None:

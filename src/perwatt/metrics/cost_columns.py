@@ -27,8 +27,9 @@ def cost_columns(items: Columns, cluster: Ints) -> dict[str, Column]:
     took_s = numbers(items, "took_ns") / 1e9
     tokens = numbers(items, "completion_tokens")
     abstained = np.array([bool(a) for a in items.get("abstained") or [False] * len(ok)], dtype=bool)
-    # A failed request scores 0 by definition, whether or not a scorer has looked at it.
-    score = np.where(ok, numbers(items, "score"), 0.0)
+    # A failed request scores 0 by definition, whether or not a scorer has looked at it; but of an
+    # item that nobody judges it is as little judged as an answer.
+    score = np.where(ok | abstained, numbers(items, "score"), 0.0)
     values = {
         "failed": (1.0 - ok, "status"),
         "served": (1.0 * ok, "status"),
@@ -37,7 +38,7 @@ def cost_columns(items: Columns, cluster: Ints) -> dict[str, Column]:
         "completion_tokens": (tokens, "count of output tokens"),
     }
     columns = {name: Column(v, cluster, noun) for name, (v, noun) in values.items()}
-    columns["score"] = Column(score, cluster, "score", why=_unjudged(ok & abstained, ok))
+    columns["score"] = Column(score, cluster, "score", why=_unjudged(abstained, ok | abstained))
     # A failed request has no text to be surprised by; a served one must have its own.
     surprise = _perplexity(items)[ok]
     why = NO_LOGPROBS if np.isnan(surprise).all() else None
@@ -51,13 +52,16 @@ def cost_columns(items: Columns, cluster: Ints) -> dict[str, Column]:
     return columns
 
 
-def _unjudged(abstained: Bools, ok: Bools) -> str | None:
-    """Why there is no accuracy where a scorer would not judge: it is not taken over the rest."""
+def _unjudged(abstained: Bools, shown: Bools) -> str | None:
+    """Why there is no accuracy where a scorer would not judge: it is not taken over the rest.
+
+    `shown`: what a scorer could have judged, or said that it would not.
+    """
     if not abstained.any():
         return None
-    if abstained.sum() == ok.sum():
+    if abstained.sum() == shown.sum():
         return UNSCORED
-    return f"{abstained.sum()} of {ok.sum()} answers could not be judged: their scorer abstained"
+    return f"{abstained.sum()} of {shown.sum()} answers could not be judged: their scorer abstained"
 
 
 def _unread(items: Columns, judged: Bools) -> Floats:

@@ -32,6 +32,9 @@ def score_all(
         started = time.perf_counter()
         if request.reply.status == "ok":
             judgement = scorers[item.scorer](item, request.reply.text)
+        elif scorers[item.scorer](item, "").abstained:
+            why = f"the request failed: {request.reply.error_kind}, and is not scored"
+            judgement = Judgement(value=None, abstained=True, explanation=why)
         else:
             why = f"the request failed: {request.reply.error_kind}"
             judgement = Judgement(value=0.0, explanation=why)

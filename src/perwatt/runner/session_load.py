@@ -61,7 +61,8 @@ class Under:
         self.jitter = random.Random(spec.seed)
 
     def heard(self, request: Request) -> None:
-        """Journal it first; what else there is to do comes after."""
+        """Journal it first, with the samples of its time; what else there is to do comes after."""
+        self.recorder.drain()
         self.recorder.journal.append(request)
         if not is_final(request, self.items[request.item_id]):
             return

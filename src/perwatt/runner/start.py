@@ -38,7 +38,7 @@ from perwatt.runner.session_endpoint import named
 from perwatt.runner.session_journal import SessionJournal
 from perwatt.runner.traps import hosting
 from perwatt.sensors.pick import Picked
-from perwatt.store.journal import read_journal
+from perwatt.store.journal import JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
 from perwatt.workloads.load import load, sample
 
@@ -113,6 +113,7 @@ def resume(directory: Path, listen: Listener) -> None:
             msg = f"The items of the workload {spec.workload} have changed since {directory} began."
             raise RunDirError(msg, "Bring the old items back, or start a new run.")
         items = sample(workload, spec.limit, spec.seed).items
+        JournalWriter(run_dir.journal).close()  # killed before its first line, it is not there yet
         journal = read_journal(run_dir.journal)
         so_far = measured_s(journal.requests) if spec.per_query else {}
         again = {

@@ -16,7 +16,7 @@ from perwatt.store.disk import disk_errors, write_atomic
 __all__ = ["RunDir", "read_run"]
 
 # `logs` may be left by an attempt that ended before anything was measured.
-_LEFT_BY_A_FALSE_START = frozenset({"lock", "logs"})
+_LEFT_BY_A_FALSE_START = frozenset({"lock", "logs", ".run.json.tmp"})
 
 
 class RunDir:
