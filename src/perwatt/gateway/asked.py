@@ -14,10 +14,9 @@ BYTES_PER_TOKEN = 4.0
 
 
 class Asked(NamedTuple):
-    """What of it decides how the answer is handled, and by what it is known in the record."""
+    """By what it is known in the record, and how much there is to read."""
 
     model: str | None
-    stream: bool
     prompt_sha256: str
     """Of messages, prompt or input as they stand in the body; of the body where it has none."""
     prompt_tokens: float
@@ -25,7 +24,6 @@ class Asked(NamedTuple):
 
 class _Body(msgspec.Struct):
     model: Any = None
-    stream: Any = False
     messages: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
@@ -43,7 +41,6 @@ def read_body(body: bytes) -> Asked:
     text = bytes(found.messages) or bytes(found.prompt) or bytes(found.input) or body
     return Asked(
         found.model if isinstance(found.model, str) else None,
-        found.stream is True,
         hashlib.sha256(text).hexdigest(),
         len(text) / BYTES_PER_TOKEN,
     )

@@ -23,8 +23,8 @@ class Names:
     Remembers all it has given, as the journal does: some 100 bytes each.
     """
 
-    def __init__(self, taken: set[str] | None = None) -> None:
-        self._taken = taken or set()
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
         self._asked: dict[str, int] = {}
 
     def request_id(self, headers: Headers, *, recorded: bool = True) -> str:
