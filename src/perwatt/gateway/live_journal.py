@@ -17,27 +17,13 @@ from perwatt.store.lines import JournalRecord
 __all__ = ["LiveJournal"]
 
 
-class _Writer(JournalWriter):
-    """Leaves forcing to `force`."""
-
-    def _sync(self) -> None:
-        return
-
-    def force(self) -> None:
-        super()._sync()
-
-    def close(self) -> None:
-        if self._fd is not None:
-            self.force()
-        super().close()
-
-
 class LiveJournal:
     """Appends in the order of `put`. After an error, such as a full disk, it takes no more."""
 
     def __init__(self, path: Path, failed: Callable[[PerwattError], None]) -> None:
         """Opens the file: raises FileError or DiskFullError. `failed` hears of the first later."""
-        self._writer = _Writer(path)
+        self._writer = JournalWriter(path)
+        self._writer.forced_elsewhere = True
         self._failed = failed
         self.error: PerwattError | None = None
 

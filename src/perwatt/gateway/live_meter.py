@@ -13,7 +13,7 @@ from perwatt.attribution.ledger import combined_gain
 from perwatt.core.clock import now_ns, seconds
 from perwatt.core.records import PowerSample
 from perwatt.gateway.live_curve import LiveCurve, Tick
-from perwatt.gateway.live_shares import Figure, Ledger, LiveRequest
+from perwatt.gateway.live_shares import FORGET_NS, Figure, Ledger, LiveRequest
 from perwatt.gateway.stretches import QUIET_NS, SETTLE_NS, Stretches
 from perwatt.sensors.pick import Picked
 from perwatt.sensors.sampler import Sampler
@@ -171,7 +171,8 @@ class LiveMeter:
             await asyncio.sleep(EVERY_S)
             self.take_over()
             t_ns = now_ns()
-            self.ledger.forget(t_ns)
+            # Without a sensor nothing is waited for.
+            self.ledger.forget(t_ns if self.picked else t_ns + FORGET_NS)
             resting = not self._stretches.loaded and t_ns - self._since_ns() > RESTING_NS
             if seconds(self._written_ns, t_ns) >= (1.0 if resting else JOURNAL_S):
                 self.write(resting=resting)

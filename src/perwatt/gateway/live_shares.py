@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from perwatt.gateway.live_curve import Tick
 
-__all__ = ["Figure", "Ledger", "LiveRequest"]
+__all__ = ["FORGET_NS", "Figure", "Ledger", "LiveRequest"]
 
 LIGHT, HEAVY = 0.02, 0.5
 """A prompt token's work over that of a written one: a wide batch on a GPU, and a CPU."""
@@ -95,6 +95,7 @@ class Ledger:
         """Joules are known up to here."""
         self.power_w: float | None = None
         """Of the latest tick."""
+        self.in_flight = 0
         self._gain = gain
         self._settled = settled
         self._open: list[LiveRequest] = []
@@ -102,19 +103,17 @@ class Ledger:
         self._tick_s = 0.0
         self._prefill_per_s: float | None = None
 
-    @property
-    def in_flight(self) -> int:
-        return sum(request.end_ns is None for request in self._open)
-
     def begin(self, start_ns: int, prompt_tokens: float = 0.0) -> LiveRequest:
         """A request is in flight from now on."""
         request = LiveRequest(start_ns, prompt_tokens)
         self._open.append(request)
+        self.in_flight += 1
         return request
 
     def end(self, request: LiveRequest, end_ns: int) -> None:
         """It is not in flight any more. The tick that reaches its end settles it."""
         request.end_ns = end_ns
+        self.in_flight -= 1
         first = request.first_chunk_ns
         if first is not None and first > request.start_ns and request.prompt_tokens:
             rate = request.prompt_tokens / ((first - request.start_ns) / 1e9)
