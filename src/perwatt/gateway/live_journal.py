@@ -7,6 +7,7 @@ takes milliseconds, for which every caller would wait: another thread does that,
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class LiveJournal:
         """Opens the file: raises FileError or DiskFullError. `failed` hears of the first later."""
         self._writer = JournalWriter(path)
         self._writer.forced_elsewhere = True
+        self._forcing = threading.Lock()
+        self._closed = False
         self._failed = failed
         self.error: PerwattError | None = None
 
@@ -40,7 +43,7 @@ class LiveJournal:
         while True:
             await asyncio.sleep(every_s)
             try:
-                await asyncio.to_thread(self._writer.force)
+                await asyncio.to_thread(self._force)
             except PerwattError as error:
                 self._fail(error)
                 return
@@ -48,11 +51,18 @@ class LiveJournal:
     def close(self) -> None:
         """Force everything to the disk. Raises the first error there was. Safe to call twice."""
         try:
-            self._writer.close()
+            with self._forcing:
+                self._closed = True
+                self._writer.close()
         except PerwattError as error:
             self.error = self.error or error
         if self.error is not None:
             raise self.error
+
+    def _force(self) -> None:
+        with self._forcing:
+            if not self._closed:  # a thread outlives the task that waited for it
+                self._writer.force()
 
     def _fail(self, error: PerwattError) -> None:
         self.error = error
