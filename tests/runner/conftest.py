@@ -72,9 +72,10 @@ class Server:
         await response.prepare(request)
         words = answer.split(" ")
         for n, word in enumerate(words):
+            # Before the word: the time after the last one would be nobody's.
+            await asyncio.sleep(self.token_s)
             delta = {"content": word if n == 0 else f" {word}"}
             await self._event(response, {"choices": [{"index": 0, "delta": delta}]})
-            await asyncio.sleep(self.token_s)
         usage = {"prompt_tokens": 10, "completion_tokens": len(words)}
         end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage}
         await self._event(response, end)

@@ -205,15 +205,22 @@ def test_a_key_reaches_no_file(
             assert b"verysecret" not in file.read_bytes()
 
 
-def test_energy_of_another_machine_is_unknown_not_ours() -> None:
+def test_energy_of_another_machine_is_unknown_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     from perwatt.runner.energy import find_energy
 
-    far = RunSpec.resolve({"model": ["m"], "endpoint": "http://gpu.example/v1"})
-    picked, line = find_energy(far)
-    assert picked is None
-    assert "UNKNOWN" in line
-    near = RunSpec.resolve({"model": ["m"], "endpoint": "http://localhost:1/v1"})
-    assert find_energy(near)[0] is not None
+    def found(endpoint: str) -> tuple[bool, str]:
+        picked, line = find_energy(RunSpec.resolve({"model": ["m"], "endpoint": endpoint}))
+        if picked:
+            picked.close()
+        return picked is not None, line
+
+    monkeypatch.setenv("OLLAMA_HOST", "gpu.example:11434")
+    for far in ("http://gpu.example/v1", "ollama:http://gpu.example:11434", "ollama"):
+        ours, line = found(far)
+        assert not ours
+        assert "UNKNOWN: gpu.example is another machine" in line
+    for near in ("http://localhost:1/v1", "ollama:http://127.0.0.1:1", "replay:answers.jsonl"):
+        assert found(near)[0]
 
 
 def test_time_spent_waiting_is_idle_not_a_requests(

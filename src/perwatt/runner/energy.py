@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from perwatt.core.errors import GradeError, PerwattError, SensorUnavailableError
 from perwatt.core.spec import RunSpec
+from perwatt.endpoints.ollama_server import address as ollama_address
+from perwatt.runner.session_endpoint import named
 from perwatt.sensors.pick import Picked, pick, sensor_named
 
 __all__ = ["any_accelerator", "find_energy"]
@@ -18,15 +20,17 @@ def find_energy(spec: RunSpec) -> tuple[Picked | None, str]:
     A server on another machine draws its power there: this host's sensors are then used only when
     they are named, and otherwise energy is unknown, never guessed.
     """
-    elsewhere = _elsewhere(spec.endpoint)
+    name, given = named(spec.endpoint)
+    address = ollama_address(given) if name == "ollama" else given or ""
+    elsewhere = _elsewhere(address)
     if elsewhere and spec.sensors == ("auto",):
-        host = urlsplit(spec.endpoint).hostname
+        host = urlsplit(address).hostname
         line = f"Energy is UNKNOWN: {host} is another machine, and nothing here reads its power."
         return _unknown(line, spec)
     try:
         picked = pick(
             spec.sensors,
-            uses_accelerator=_may_use_accelerator(spec.endpoint),
+            uses_accelerator=_may_use_accelerator(name),
             boundary=spec.boundary,
             require_grade=spec.require_grade,
             fall_back=not elsewhere,
@@ -46,10 +50,10 @@ def _unknown(line: str, spec: RunSpec) -> tuple[None, str]:
     return None, line
 
 
-def _elsewhere(endpoint: str) -> bool:
-    if "://" not in endpoint:
+def _elsewhere(address: str) -> bool:
+    if "://" not in address:
         return False
-    host = urlsplit(endpoint).hostname or ""
+    host = urlsplit(address).hostname or ""
     if host == "localhost":
         return False
     try:
@@ -58,9 +62,9 @@ def _elsewhere(endpoint: str) -> bool:
         return True
 
 
-def _may_use_accelerator(endpoint: str) -> bool:
-    """The embedded engine is a CPU build; a user's own server uses the GPU if there is one."""
-    return "://" in endpoint and any_accelerator()
+def _may_use_accelerator(name: str) -> bool:
+    """The embedded engine is a CPU build; any other engine uses a GPU if there is one."""
+    return name not in {"llamacpp", "replay"} and any_accelerator()
 
 
 def any_accelerator() -> bool:

@@ -28,7 +28,6 @@ from perwatt.runner.plan import Plan, Segment, prompt_for
 from perwatt.runner.plan_left import Before
 from perwatt.runner.prompt_length import fitted
 from perwatt.runner.session_endpoint import config_for, for_workers, named
-from perwatt.runner.session_journal import SessionJournal
 from perwatt.runner.session_load import Under, apply_stretches
 from perwatt.runner.session_loop import run_loop, settled_heap
 from perwatt.runner.session_phases import Recorder
@@ -36,6 +35,7 @@ from perwatt.runner.session_progress import Tally
 from perwatt.runner.worker_pool import WorkerPool
 from perwatt.sensors.pick import Picked
 from perwatt.sensors.process_tree import with_descendants
+from perwatt.store.journal import JournalWriter
 from perwatt.store.journal import Session as SessionStart
 from perwatt.store.rundir import RunDir
 
@@ -60,7 +60,7 @@ class Session:
         workload: Workload,
         plan: Plan,
         run_dir: RunDir,
-        journal: SessionJournal,
+        journal: JournalWriter,
         number: int,
         picked: Picked | None,
         opened: Callable[[Served, Sequence[int], str | None], None],

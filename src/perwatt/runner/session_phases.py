@@ -14,11 +14,10 @@ from perwatt.core.records import Phase, SensorTiming
 from perwatt.core.spec import RunSpec
 from perwatt.runner.host import cpu_shares, cpu_snapshot
 from perwatt.runner.live import LiveWatts
-from perwatt.runner.session_journal import SessionJournal
 from perwatt.sensors.pick import Picked
 from perwatt.sensors.sampler import Sampler
 from perwatt.sensors.timing_lag import measure_lag
-from perwatt.store.journal import Power
+from perwatt.store.journal import JournalWriter, Power
 
 __all__ = ["OpenPhase", "Recorder"]
 
@@ -39,7 +38,7 @@ class Recorder:
     """Writes phases and samples. `stop` it, whatever happens."""
 
     def __init__(
-        self, spec: RunSpec, number: int, journal: SessionJournal, picked: Picked | None
+        self, spec: RunSpec, number: int, journal: JournalWriter, picked: Picked | None
     ) -> None:
         self.spec = spec
         self.number = number

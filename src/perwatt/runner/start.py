@@ -35,7 +35,6 @@ from perwatt.runner.plan_left import Before, Past, what_is_left
 from perwatt.runner.score import check_scorers
 from perwatt.runner.session import MeasuredSoFar, Session
 from perwatt.runner.session_endpoint import named
-from perwatt.runner.session_journal import SessionJournal
 from perwatt.runner.traps import hosting
 from perwatt.sensors.pick import Picked
 from perwatt.store.journal import JournalWriter, read_journal
@@ -190,7 +189,7 @@ def _sit(
         run["status"] = "running"
         run_dir.write_run(run)
         listen(EnergyFound(line))
-        with SessionJournal(run_dir.journal) as journal:
+        with JournalWriter(run_dir.journal) as journal:
             session = Session(
                 spec,
                 workload,

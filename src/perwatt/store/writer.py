@@ -20,7 +20,7 @@ from perwatt.store.lines import JournalRecord, encode_line
 
 __all__ = ["JournalWriter"]
 
-_FSYNC_EVERY_S = 1.0
+FORCE_EVERY_S = 1.0
 
 
 class JournalWriter:
@@ -38,7 +38,10 @@ class JournalWriter:
             )
             self._end = _whole_length(self._fd)
             os.ftruncate(self._fd, self._end)
-        self._synced_s = time.monotonic()
+        self._forced_s = time.monotonic()
+        self.forced_elsewhere = False
+        """Somebody calls `force` once a second, from another thread. Forcing takes a disk 5 to 30
+        ms, for which whoever shares the appending thread would wait."""
 
     def append(self, record: JournalRecord) -> None:
         """Write one line. On a full disk the file is cut back to whole lines: DiskFullError."""
@@ -54,24 +57,25 @@ class JournalWriter:
             os.ftruncate(self._fd, self._end)
             raise disk_error(self.path, error, "written") from None
         self._end += len(line)
-        if time.monotonic() - self._synced_s >= _FSYNC_EVERY_S:
-            self._sync()
+        if not self.forced_elsewhere and time.monotonic() - self._forced_s >= FORCE_EVERY_S:
+            self.force()
 
     def close(self) -> None:
         """Force everything to disk. Safe to call twice."""
         if self._fd is None:
             return
         try:
-            self._sync()
+            self.force()
         finally:
             os.close(self._fd)
             self._fd = None
 
-    def _sync(self) -> None:
+    def force(self) -> None:
+        """Force to disk what has been appended. Raises FileError or DiskFullError."""
         assert self._fd is not None
         with disk_errors(self.path):
             os.fsync(self._fd)
-        self._synced_s = time.monotonic()
+        self._forced_s = time.monotonic()
 
     def __enter__(self) -> Self:
         return self

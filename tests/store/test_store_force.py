@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from perwatt.core.records import Phase
-from perwatt.runner.session_journal import SessionJournal
 from perwatt.store import writer
+from perwatt.store.journal import JournalWriter
 
 
 def test_forcing_is_left_to_another_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,9 +22,9 @@ def test_forcing_is_left_to_another_thread(tmp_path: Path, monkeypatch: pytest.M
         truly(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(writer, "_FSYNC_EVERY_S", 0.0)  # due with every line
+    monkeypatch.setattr(writer, "FORCE_EVERY_S", 0.0)  # due with every line
     line = Phase(phase_id="s1-1", kind="load", session=1, pair_id="p", start_ns=0)
-    with SessionJournal(tmp_path / "j.jsonl") as journal:
+    with JournalWriter(tmp_path / "j.jsonl") as journal:
         journal.append(line)
         assert forced == [threading.get_ident()]
         journal.forced_elsewhere = True
