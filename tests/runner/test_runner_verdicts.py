@@ -27,6 +27,7 @@ def test_a_clean_run_has_none() -> None:
 UPCAST = msgspec.structs.replace(PAIR, upcast_from="Q4_1", precision="Q8_0")
 ONE_FAILED = (failed(0, "timeout-first"), *map(request, range(1, 40)))
 ALL_FAILED = tuple(failed(n, "reset") for n in range(40))
+REPLAYED = msgspec.structs.replace(PAIR, engine="replay")
 UNKNOWN = {"line": "Energy is UNKNOWN.", "grade": None}
 
 
@@ -48,6 +49,7 @@ UNKNOWN = {"line": "Energy is UNKNOWN.", "grade": None}
         ({"sessions": 2}, "resumed", "note"),
         ({"in_flight": 4}, "batched", "note"),
         ({"pairs": {"a": UPCAST}}, "up-cast", "note"),
+        ({"pairs": {"a": REPLAYED}}, "replayed", "invalid"),
     ],
 )
 def test_each_cause_has_its_verdict_and_no_other(

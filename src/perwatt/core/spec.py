@@ -51,10 +51,18 @@ class RunSpec(BaseModel):
         ),
     ] = "llamacpp"
     workload: Annotated[
-        str, Field(description="Workload name (see `perwatt list`) or a .jsonl file of items.")
+        str,
+        Field(
+            description="Workload name (see `perwatt list`), synthetic:prompt=300,output=150,n=200,"
+            " trace:FILE, or a .jsonl file of items."
+        ),
     ] = "core"
     limit: Annotated[
-        int | None, Field(ge=1, description="Ask only N items, spread over kinds and levels.")
+        int | None,
+        Field(
+            ge=1,
+            description="Ask only N items, spread over kinds and levels; of a trace its first.",
+        ),
     ] = None
     repeats: Annotated[int, Field(ge=1, description="Ask each item N times.")] = 1
     rounds: Annotated[

@@ -15,7 +15,7 @@ from perwatt.core.errors import SpecError
 from perwatt.core.protocols import CountsTokens, Endpoint
 from perwatt.core.records import Message, Prompt
 
-__all__ = ["estimated_tokens", "fitted"]
+__all__ = ["counts", "estimated_tokens", "fitted"]
 
 MOST_CALLS = 48
 """Bisection alone halves a megabyte to one character in 20, over words and then characters."""
@@ -59,13 +59,18 @@ def _last_user(prompt: Prompt) -> int:
     raise SpecError(msg, "Give the item a user message.")
 
 
+async def counts(endpoint: Endpoint) -> bool:
+    """Can the pair's own tokenizer be asked?"""
+    return isinstance(endpoint, CountsTokens) and await endpoint.count_tokens("word") is not None
+
+
 async def _counter(endpoint: Endpoint) -> Count:
     """The endpoint's own count, or the estimate where it says once that it cannot."""
 
     async def estimate(text: str) -> int:
         return estimated_tokens(text)
 
-    if not isinstance(endpoint, CountsTokens) or await endpoint.count_tokens("word") is None:
+    if not isinstance(endpoint, CountsTokens) or not await counts(endpoint):
         return estimate
 
     async def exact(text: str) -> int:

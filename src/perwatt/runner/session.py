@@ -26,7 +26,7 @@ from perwatt.runner.host import listeners
 from perwatt.runner.loadgen_stretch import Prepared
 from perwatt.runner.plan import Plan, Segment, prompt_for
 from perwatt.runner.plan_left import Before
-from perwatt.runner.prompt_length import fitted
+from perwatt.runner.prompt_length import counts, fitted
 from perwatt.runner.session_endpoint import config_for, for_workers, named
 from perwatt.runner.session_load import Under, apply_stretches
 from perwatt.runner.session_loop import run_loop, settled_heap
@@ -196,6 +196,10 @@ class Session:
                 prompt = await fitted(endpoint, prompt, item.prompt_tokens)
             prompts[item.id] = prompt
             sha256[item.id] = await _prompt_hash(endpoint, prompt)
+        made = any(job.item.prompt_tokens is not None for job in segment.jobs)
+        if made and not await counts(endpoint):
+            text = "This server's tokenizer cannot be asked: prompts are about as long as asked for"
+            self.listen(Note(f"{text}, and prompt_tokens says what it read."))
         return Prepared(prompts, sha256)
 
     def _narrowed(self, pids: Sequence[int]) -> str | None:

@@ -24,6 +24,16 @@ def energy(seen: Evidence) -> Iterable[Verdict]:
             "pairs of this run with each other, and nothing else with them.",
             mend="Run where a counter can be read; `perwatt doctor` says what this machine lacks.",
         )
+    for pair_id, pair in seen.pairs.items():
+        if pair.engine == "replay":
+            yield Verdict(
+                code="replayed",
+                severity="invalid",
+                sentence=f"The answers of {pair.label} are a recording: its joules are those of a "
+                "machine that waits, and its times those of the recording.",
+                mend="Quote scores alone, or ask the model itself.",
+                pair_id=pair_id,
+            )
     for pair_id, reason in seen.energy.get("refused", {}).items():
         yield Verdict(
             code="no-energy",

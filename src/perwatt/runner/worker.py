@@ -8,7 +8,6 @@ printed goes to stderr, which the parent points at a log.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from perwatt.core.errors import PerwattError
 from perwatt.core.protocols import Endpoint
 from perwatt.core.records import Request
 from perwatt.core.registry import registry
+from perwatt.endpoints.parent_death import die_with_parent
 from perwatt.runner.loadgen_stretch import Orders, Prepared, apply_load
 from perwatt.runner.loop_watch import LoopWatch
 from perwatt.runner.session_loop import run_loop, settled_heap
@@ -36,15 +36,13 @@ from perwatt.runner.worker_wire import (
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG = 1
 Trouble = tuple[str, str | None]
 
 
 def main() -> None:
     """Ask until the parent ends, or says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(os.getppid())
     replies = os.dup(1)
     os.dup2(2, 1)
     run_loop(_serve(replies))
