@@ -119,6 +119,7 @@ asyncio.run(main())
 CHILD = """
 import json, sys, threading, time
 from perwatt.endpoints import llamacpp_child as child
+from perwatt.endpoints.parent_death import die_with_parent
 config = json.loads(sys.stdin.buffer.readline())
 {guard}
 print(json.dumps({{"url": "here"}}), flush=True)
@@ -131,7 +132,7 @@ time.sleep(60)
     "guard",
     [
         "threading.Thread(target=child._watch_lifeline, daemon=True).start()",
-        "child._die_with(config['parent'])",
+        "die_with_parent(config['parent'])",
     ],
     ids=["lifeline", "pdeathsig"],
 )

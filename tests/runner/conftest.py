@@ -24,6 +24,8 @@ class Server:
         """Text to stream, or an HTTP status to fail with."""
         self.asked = 0
         self.token_s = 0.002
+        self.rest_s = 0.0
+        """Between the last word and the end of the answer: no part of the request's own time."""
         self.handler: Callable[[web.Request], Any] = self._chat
         """May be wrapped, to answer otherwise."""
         self.url = ""
@@ -72,10 +74,11 @@ class Server:
         await response.prepare(request)
         words = answer.split(" ")
         for n, word in enumerate(words):
-            # Before the word: the time after the last one would be nobody's.
             await asyncio.sleep(self.token_s)
             delta = {"content": word if n == 0 else f" {word}"}
             await self._event(response, {"choices": [{"index": 0, "delta": delta}]})
+        if self.rest_s:
+            await asyncio.sleep(self.rest_s)
         usage = {"prompt_tokens": 10, "completion_tokens": len(words)}
         end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage}
         await self._event(response, end)

@@ -21,8 +21,13 @@ def resume(
     fail_on_errors: FailOnErrors = False,
 ) -> None:
     """Go on with a run that was interrupted: nothing finished is asked again or counted twice."""
+    from perwatt.gateway.finish import is_served, resume_served
     from perwatt.runner.start import resume as go_on
+    from perwatt.store.rundir import read_run
 
     with ProgressView(json=json) as view:
-        go_on(directory, view)
+        if is_served(read_run(directory)):  # nothing is asked: callers asked
+            resume_served(directory, view)
+        else:
+            go_on(directory, view)
     show_result(directory, json=json, fail_on_errors=fail_on_errors)

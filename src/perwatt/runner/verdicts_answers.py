@@ -177,5 +177,8 @@ def _cached_tokens(reply: Reply) -> int | None:
 
 
 def _is_empty(reply: Reply) -> bool:
-    # An address that meters others' requests keeps marks, and no texts.
-    return not reply.text and reply.tool_calls is None and reply.first_answer_ns is None
+    # An address that meters others' requests keeps no texts; and of an answer in one piece, such as
+    # embeddings, no marks of chunks either.
+    told = reply.first_answer_ns is not None or reply.tool_calls is not None
+    whole = reply.first_chunk_ns is None and (reply.completion_tokens or not reply.finish_reason)
+    return not (reply.text or told or whole)
