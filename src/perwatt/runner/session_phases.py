@@ -23,7 +23,8 @@ __all__ = ["OpenPhase", "Recorder"]
 
 LAG_FROM_S = 1.0
 """Measuring lag takes three seconds: not where even idle is given less than one."""
-DRAIN_S, DRAINS_A_FORCE = 0.5, 2
+DRAIN_S, DRAINS_A_FORCE = 0.05, 20
+"""A `kill -9` leaves without joules what ended since the last sample that was journalled."""
 
 
 class OpenPhase:
