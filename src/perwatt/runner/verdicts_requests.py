@@ -52,13 +52,15 @@ def requests(seen: Evidence) -> Iterable[Verdict]:
             mend="Raise --limit.",
         )
     if seen.in_flight > 1:
-        error = "whose error is in" if seen.attribution == "phase" else "whose bias is not in"
+        # Where the rule could not be fitted, `shared-by-time` says so.
+        fell_back = all(ledger.note for ledger in seen.ledgers.values()) and bool(seen.ledgers)
+        rule = "time" if fell_back else seen.attribution
+        error = "whose error is in" if rule == "phase" else "whose bias is not in"
         yield Verdict(
             code="batched",
             severity="note",
-            sentence=f"With {seen.in_flight} in flight, joules are shared by the rule "
-            f"`{seen.attribution}`, {error} their intervals, and an engine that batches may answer "
-            "otherwise than alone.",
+            sentence=f"With {seen.in_flight} in flight, joules are shared by the rule `{rule}`, "
+            f"{error} their intervals, and an engine that batches may answer otherwise than alone.",
         )
     if seen.sessions > 1:
         yield Verdict(
