@@ -45,9 +45,9 @@ WHERE_KNOWN = ("goodput", "perplexity", "ppw", "ppj", "cached_prompt_share")
 """Left out where no pair has one: they need an option, or a server that says."""
 PREFIXED = {"share", "J", "W", "s", "B"}
 PLAIN_EVERY_S = 5.0
-DRAW_EVERY_S = 0.2
-"""The progress line of a terminal."""
 """On a pipe or in CI, one plain line so often instead of a live bar."""
+DRAW_EVERY_S = 0.2
+"""The live bar, however many requests end meanwhile."""
 
 
 def stdout_console(file: IO[str] | None = None) -> Console:

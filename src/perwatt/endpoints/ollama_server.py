@@ -113,7 +113,8 @@ async def _call(
             "GET" if body is None else "POST", target, headers, sent, receiver, patience
         )
     except TransportError as error:
-        msg = f"No Ollama server can be reached at {url}: {error.sentence.rstrip('.')}."
+        reason = error.sentence.removeprefix("the server cannot be reached: ").rstrip(".")
+        msg = f"No Ollama server can be reached at {url}: {reason}."
         mend = "Start it, or name its address: --endpoint ollama:http://HOST:11434."
         raise EngineError(msg, mend) from None
     if receiver.status in {401, 403}:
