@@ -9,6 +9,7 @@ from perwatt.endpoints.failures import http_failure, server_message
 from perwatt.endpoints.http_exchange import BodyReceiver, Heard, Receiver
 from perwatt.endpoints.sse import EventTooLongError, SSEParser
 from perwatt.endpoints.stream import StreamError, StreamReader
+from perwatt.endpoints.stream_alike import Alike
 
 __all__ = ["Answer", "answer_cached"]
 
@@ -31,6 +32,7 @@ class Answer(Receiver):
     def __init__(self, dispatched_ns: int) -> None:
         self.reader = StreamReader(dispatched_ns)
         self._parser = SSEParser()
+        self._alike = Alike()
         self._page: BodyReceiver | None = None
 
     def head(self, status: int, headers: Mapping[str, str], t_ns: int) -> None:
@@ -45,9 +47,13 @@ class Answer(Receiver):
         """A comment or an empty event is no sign of progress."""
         if self._page is not None:
             return self._page.body(data, t_ns)
-        reader, brought = self.reader, False
+        reader, parser, brought = self.reader, self._parser, False
+        if parser.between and (text := self._alike.text_of(data)) is not None:
+            reader.more(text, t_ns)
+            return Heard.CHUNK
+        at_start = parser.between
         try:
-            events = self._parser.feed(data)
+            events = parser.feed(data)
         except EventTooLongError:
             msg = "the server sent an event without end"
             raise StreamError("malformed", msg) from None
@@ -56,6 +62,8 @@ class Answer(Receiver):
                 brought = True
         if reader.done:
             return Heard.DONE
+        if reader.plain and at_start and parser.between and len(events) == 1:
+            self._alike.learn(data, reader.plain)
         return Heard.CHUNK if brought else Heard.NOTHING
 
     def end(self, t_ns: int) -> tuple[str, str] | None:

@@ -27,15 +27,18 @@ class SSEParser:
         self._data: list[bytes] = []
         self._started = False
 
+    @property
+    def between(self) -> bool:
+        """Nothing is left of what was fed: the next byte begins an event."""
+        return self._started and not self._tail and not self._data
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """Data of the events that end in `chunk`, lines of one event joined by a line feed.
 
         Raises EventTooLongError.
         """
         if (  # nearly always: one whole event of one line
-            self._started
-            and not self._tail
-            and not self._data
+            self.between
             and chunk.startswith(b"data: ")
             and chunk.find(b"\n") == len(chunk) - 2
             and chunk.endswith(b"\n\n")

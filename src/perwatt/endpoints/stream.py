@@ -40,6 +40,8 @@ class StreamReader:
         self.dispatched_ns = dispatched_ns
         self.done = False
         """`[DONE]` was seen."""
+        self.plain: str | None = None
+        """The text of the last event, where it brought nothing else."""
         self.finish_reason: str | None = None
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -82,12 +84,20 @@ class StreamReader:
         if chunk.model:
             self._model = chunk.model
         brought = False
-        for choice in chunk.choices or ():
+        choices = chunk.choices or ()
+        for choice in choices:
             if not choice.index:  # one answer is asked for; others are another's
                 brought |= self._choice(choice, t_ns)
-        if chunk.usage is not None or has_figures(chunk):
+        figures = chunk.usage is not None or has_figures(chunk)
+        if figures:
             self._figures(chunk)
+        self.plain = _plain(choices[0]) if brought and len(choices) == 1 and not figures else None
         return brought
+
+    def more(self, text: str, t_ns: int) -> None:
+        """An event that differs from the last, a `plain` one, in its text alone."""
+        self._text.append(text)
+        self._marks.append(t_ns)
 
     def ok(self, **known: Any) -> Reply:
         """The reply of a stream that came to its end; `known`: further fields of it."""
@@ -171,6 +181,16 @@ class StreamReader:
             server=server_times(self._timings) if self._timings else None,
             **known,
         )
+
+
+def _plain(choice: Choice) -> str | None:
+    if choice.finish_reason or choice.logprobs is not None or choice.index:
+        return None
+    delta = choice.delta
+    if delta is None:
+        return choice.text
+    alone = Delta(content=delta.content)
+    return delta.content if delta == alone and choice.text is None else None
 
 
 def _picked(logprobs: Logprobs) -> list[float]:
