@@ -115,7 +115,8 @@ def test_joules_across_a_step_match_the_truth(in_child: InChild) -> None:
         """,
     )
     assert out["joules"] == pytest.approx(10 + 180 + 10, rel=0.002)
-    assert out["flags"] == [] and out["ordered"]
+    # A busy virtual machine's own wall clock may be set meanwhile: that is no fault of the joules.
+    assert set(out["flags"]) <= {"clock-step"} and out["ordered"]
     assert out["throttle"] == ["sw-power-cap"]
     assert out["state"] == [0.8, 2**30, 55.0, 2100.0] and out["limit"] == 750.0
 
