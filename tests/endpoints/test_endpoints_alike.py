@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perwatt.core.records import Reply
@@ -51,6 +51,7 @@ ODD = st.one_of(
 
 
 @settings(max_examples=150, deadline=None)
+@example([chat("0") | {"model": "other"}, chat(""), chat("0") | {"model": "other"}], False)
 @given(
     st.lists(
         st.one_of(st.builds(chat, TEXTS), st.builds(completion, TEXTS), ODD), min_size=1, max_size=9

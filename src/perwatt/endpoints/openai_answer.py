@@ -64,6 +64,8 @@ class Answer(Receiver):
             return Heard.DONE
         if reader.plain and at_start and parser.between and len(events) == 1:
             self._alike.learn(data, reader.plain)
+        else:  # it may have said something that the pattern's events say otherwise
+            self._alike.forget()
         return Heard.CHUNK if brought else Heard.NOTHING
 
     def end(self, t_ns: int) -> tuple[str, str] | None:

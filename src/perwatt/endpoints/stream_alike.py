@@ -38,9 +38,13 @@ class Alike:
         self._misses = 0
         return text or None
 
+    def forget(self) -> None:
+        """Another event came: the next is no longer one that differs from the last in its text."""
+        self._before = b""
+
     def learn(self, read: bytes, text: str) -> None:
         """`read` was parsed, and brought `text` and nothing else."""
-        self._before = b""
+        self.forget()
         self._misses += 1
         whole = read.startswith(b"data: ") and read.find(b"\n") == len(read) - 2
         if self._misses > MISSES or not whole:
