@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -114,6 +115,7 @@ def _run(
             "perwatt_version": __version__,
             "name": run_dir.path.resolve().name,
             "status": "running",
+            "run_id": uuid4().hex,
             "started": started.isoformat(timespec="seconds"),
             "spec": spec.to_json(),
             "keep_text": options.keep_text,

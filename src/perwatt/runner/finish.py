@@ -30,6 +30,7 @@ from perwatt.runner.verdicts import (
     skipped_verdicts,
 )
 from perwatt.runner.worker_overlap import in_flight_of_all
+from perwatt.store.integrity import hashes_of
 from perwatt.store.journal import Journal, JournalWriter, read_journal
 from perwatt.store.rundir import RunDir
 from perwatt.store.score_cache import score_cache_path
@@ -111,6 +112,7 @@ def write_results(
         power=columns(power_rows(journal.power, domains)),
         scores=columns(score_row(score) for score in scores.values()),
     )
+    run["files"] = hashes_of(run_dir.path)
     run["ledgers"] = msgspec.to_builtins(ledgers)
     run["phases"] = msgspec.to_builtins(journal.phases)
     run["sessions"] = len(journal.sessions)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -86,6 +87,7 @@ def start(spec: RunSpec, listen: Listener) -> Path:
                 "perwatt_version": __version__,
                 "name": directory.resolve().name,
                 "status": "running",
+                "run_id": uuid4().hex,
                 "started": started.isoformat(timespec="seconds"),
                 "spec": spec.to_json(),
                 "workload": _described(workload, len(items)),

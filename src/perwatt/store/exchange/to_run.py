@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -15,6 +16,7 @@ from perwatt.core.errors import SpecError, UnknownNameError
 from perwatt.core.records import Columns, Item, PairIdentity, Verdict
 from perwatt.core.spec import RunSpec
 from perwatt.store.exchange.foreign import Answer, Foreign, ForeignScore
+from perwatt.store.integrity import hashes_of
 from perwatt.store.items import write_items
 from perwatt.store.rundir import RunDir
 from perwatt.store.tables import write_tables
@@ -52,6 +54,7 @@ def write_run(foreign: Sequence[Foreign], out: Path, scorer: str | None = None) 
         "format": 1,
         "perwatt_version": __version__,
         "name": out.resolve().name,
+        "run_id": uuid4().hex,
         "status": "complete",
         "started": _iso(started),
         "ended": _iso(ended),
@@ -90,6 +93,7 @@ def write_run(foreign: Sequence[Foreign], out: Path, scorer: str | None = None) 
     with RunDir.create(out) as run_dir:
         write_items(out, items.values())
         write_tables(out, requests=_columns(rows), power={}, scores=_columns(scores))
+        run["files"] = hashes_of(out)
         run_dir.write_run(run)
 
 

@@ -1,0 +1,1 @@
+"""Published tables as data, and rules that recompute what they derive."""

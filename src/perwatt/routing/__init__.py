@@ -1,0 +1,1 @@
+"""Which pair should answer what: what a router saves, and what its errors cost."""

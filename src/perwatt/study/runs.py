@@ -1,0 +1,165 @@
+"""Run directories as a study reads them: what each holds, and what is wrong with it.
+
+A fault never ends a study. Each is named with its run and its mend, and the rest is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from perwatt.core.errors import FileError
+from perwatt.core.records import PairIdentity
+from perwatt.core.study import StudyFault, StudyRun
+from perwatt.core.summary import EnergyLedger
+from perwatt.store.integrity import changed_file
+from perwatt.store.rundir import read_run
+
+__all__ = ["OpenRun", "OpenRuns", "open_runs"]
+
+TABLES = ("requests.parquet", "power.parquet", "scores.parquet")
+
+
+class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run that can be read."""
+
+    path: Path
+    about: StudyRun
+    run: dict[str, Any]
+    """run.json."""
+    identities: dict[str, PairIdentity]
+    ledgers: dict[str, EnergyLedger]
+
+    @property
+    def requests(self) -> Path:
+        return self.path / "requests.parquet"
+
+
+class OpenRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """Those that can be read, in the order given, and what was found wrong with any."""
+
+    runs: tuple[OpenRun, ...]
+    faults: tuple[StudyFault, ...]
+
+
+def open_runs(directories: Sequence[Path], *, check: bool = True) -> OpenRuns:
+    """Read each run.json and look its files over; `check`: hash the tables too.
+
+    A directory that holds no run itself, but run directories, stands for all of those.
+    """
+    found: list[OpenRun] = []
+    faults: list[StudyFault] = []
+    for path in _expanded(directories):
+        try:
+            run = _open(path, faults, check=check)
+        except FileError as error:
+            faults.append(_left_out("unreadable", path, error.message, error.mend))
+            continue
+        except (msgspec.ValidationError, KeyError, TypeError) as error:
+            sentence = f"run.json of {path.name} has not the fields of a run: {error}."
+            faults.append(_left_out("unreadable", path, sentence, "Restore it from a copy."))
+            continue
+        if run is None:
+            continue
+        same = next((r for r in found if r.about.run_id == run.about.run_id), None)
+        if same is not None:
+            sentence = (
+                f"{path.name} and {same.path.name} are one run, {run.about.run_id}: counted once."
+            )
+            mend = "Leave one of them out; a copied directory is no second measurement."
+            faults.append(_left_out("duplicate-run", path, sentence, mend))
+            continue
+        found.append(run)
+    faults += _mixed_versions(found)
+    return OpenRuns(runs=tuple(found), faults=tuple(faults))
+
+
+def _expanded(directories: Sequence[Path]) -> list[Path]:
+    paths: list[Path] = []
+    for directory in directories:
+        if (directory / "run.json").is_file() or (directory / "journal.jsonl").is_file():
+            paths.append(directory)
+        elif directory.is_dir() and (inside := sorted(directory.glob("*/run.json"))):
+            paths += [file.parent for file in inside]
+        else:
+            paths.append(directory)
+    return list(dict.fromkeys(paths))
+
+
+def _open(path: Path, faults: list[StudyFault], *, check: bool) -> OpenRun | None:
+    run = read_run(path)
+    name = path.resolve().name
+    missing = [table for table in TABLES[:1] if not (path / table).is_file()]
+    if missing or run["status"] != "complete":
+        sentence = f"{name} was cut short: it has status {run['status']!r}"
+        sentence += f" and no {missing[0]}." if missing else "."
+        mend = f"Finish it with: perwatt resume {path}"
+        faults.append(
+            StudyFault(
+                code="unfinished", run=name, sentence=sentence, mend=mend, left_out=bool(missing)
+            )
+        )
+        if missing:
+            return None
+    if check and (changed := changed_file(path, run)):
+        sentence = f"{changed} in {name} is not the file that perwatt wrote: its hash differs."
+        faults.append(
+            _left_out("tampered", path, sentence, f"Make it again: perwatt resume {path}")
+        )
+        return None
+    if check and "files" not in run and "imported" not in run:
+        sentence = f"{name} was written before tables were hashed; a change could not be seen."
+        faults.append(StudyFault(code="not-hashed", run=name, sentence=sentence))
+    ledgers = {k: msgspec.convert(v, EnergyLedger) for k, v in run["ledgers"].items()}
+    if not ledgers and run["energy"].get("grade") is None:
+        sentence = f"No energy was measured in {name}: its answers count, its joules are unknown."
+        faults.append(StudyFault(code="no-energy", run=name, sentence=sentence))
+    workload = run["workload"]
+    return OpenRun(
+        path=path,
+        about=StudyRun(
+            run_id=run.get("run_id") or f"{run['started']}/{run['name']}",
+            directory=name,
+            started=run["started"],
+            perwatt_version=run["perwatt_version"],
+            workload=workload["name"],
+            workload_sha256=workload["sha256"],
+            requests=run.get("requests", 0),
+            imported_from=", ".join(run["imported"]["tools"]) if "imported" in run else None,
+        ),
+        run=run,
+        identities={k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()},
+        ledgers=ledgers,
+    )
+
+
+def _mixed_versions(runs: Sequence[OpenRun]) -> list[StudyFault]:
+    versions = {run.about.perwatt_version for run in runs if run.about.imported_from is None}
+    if len(versions) < 2:
+        return []
+    newest = max(versions, key=_version)
+    mend = "Definitions are those of this perwatt for all; only what was recorded may differ."
+    return [
+        StudyFault(
+            code="mixed-versions",
+            run=run.about.directory,
+            sentence=f"{run.about.directory} was measured by perwatt {run.about.perwatt_version},"
+            f" others by {newest}.",
+            mend=mend,
+        )
+        for run in runs
+        if run.about.imported_from is None and run.about.perwatt_version != newest
+    ]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else 0 for part in text.split("."))
+
+
+def _left_out(code: Any, path: Path, sentence: str, mend: str | None) -> StudyFault:
+    return StudyFault(
+        code=code, run=path.resolve().name, sentence=sentence, mend=mend, left_out=True
+    )

@@ -1,0 +1,13 @@
+"""The tables of a study in the order a reader meets them. A new one: a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from perwatt.core.study import StudyTable
+from perwatt.study.study import Study
+
+__all__ = ["TABLES"]
+
+TABLES: tuple[Callable[[Study], StudyTable | None], ...] = ()
+"""Each gives None where the study has nothing of it."""
