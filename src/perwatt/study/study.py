@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from perwatt.core.study import StudyFault, StudyPair, StudyRun
 from perwatt.study.answers import make_answers
+from perwatt.study.options import StudyOptions
 from perwatt.study.pairs import find_pairs
 from perwatt.study.runs import OpenRun, open_runs
 
@@ -26,7 +27,7 @@ class Study:
         pairs: Sequence[StudyPair],
         faults: Sequence[StudyFault],
         db: duckdb.DuckDBPyConnection,
-        seed: int,
+        options: StudyOptions,
     ) -> None:
         self.open_runs = tuple(runs)
         self.pairs = tuple(pairs)
@@ -34,7 +35,7 @@ class Study:
         self.faults = list(faults)
         self.db = db
         """Has the view `answers` (see `answers.COLUMNS`)."""
-        self.seed = seed
+        self.options = options
 
     @property
     def runs(self) -> tuple[StudyRun, ...]:
@@ -50,12 +51,13 @@ class Study:
         self.close()
 
 
-def open_study(directories: Sequence[Path], *, check: bool = True, seed: int = 0) -> Study:
+def open_study(directories: Sequence[Path], options: StudyOptions | None = None) -> Study:
     """All runs that can be read, as one study. Faults are in `Study.faults`, never raised.
 
     Raises RunDirError only where none of `directories` can be read.
     """
-    opened = open_runs(directories, check=check)
+    options = options or StudyOptions()
+    opened = open_runs(directories, check=options.check)
     pairs, more = find_pairs(opened.runs)
     db = make_answers(opened.runs, pairs)
-    return Study(opened.runs, pairs, [*opened.faults, *more], db, seed)
+    return Study(opened.runs, pairs, [*opened.faults, *more], db, options)
