@@ -92,6 +92,8 @@ class StudyTable(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence a person can quote, with its interval."""
     notes: tuple[str, ...] = ()
     """Assumptions, sources of facts, and why something is missing."""
+    drawn: tuple[str, ...] = ()
+    """Columns of Estimates worth a figure: each row's value and interval as a dot and a line."""
 
 
 class StudyFault(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import math
 
 __all__ = ["format_bytes", "format_duration", "format_si", "format_value"]
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 
 
@@ -28,6 +29,8 @@ def format_value(value: float, unit: str, digits: int = 3) -> str:
 
     >>> format_value(0.4217, "share"), format_value(3.2, "J"), format_value(91.04, "1/s")
     ('42.2%', '3.2 J', '91 1/s')
+    >>> format_value(8.711e-5, "1/J")
+    '8.71×10⁻⁵ 1/J'
     """
     if unit == "share":
         return f"{value * 100:.1f}%"
@@ -62,6 +65,9 @@ def format_bytes(value: float) -> str:
 
 def _significant(value: float, digits: int) -> str:
     text = f"{value:.{digits}g}"
+    if "e-" in text:  # six decimals would leave no digit of an answer per joule
+        mantissa, _, power = text.partition("e-")
+        return f"{mantissa}×10⁻{power.lstrip('0').translate(_RAISED)}"
     if "e" in text:
-        text = f"{float(text):.6f}" if abs(value) < 1 else f"{float(text):.0f}"
+        text = f"{float(text):.0f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

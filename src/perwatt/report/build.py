@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
 from perwatt.core.errors import DiskFullError, FileError
 from perwatt.core.estimate import worst_grade
 from perwatt.core.summary import RunSummary
 from perwatt.core.units import format_duration
-from perwatt.report.format import GRADES, Cell
+from perwatt.report.format import GRADES
+from perwatt.report.page import render_page
 from perwatt.report.sections import SECTIONS
 from perwatt.report.view import ReportRun, view_of
 from perwatt.store.disk import write_atomic
@@ -30,17 +24,8 @@ def render_report(runs: Sequence[ReportRun]) -> str:
     if not runs:
         msg = "a report needs at least one run"
         raise ValueError(msg)
-    script = _asset("report.js")
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            runs=[_run_data(run, f"r{n}") for n, run in enumerate(runs, 1)],
-            style=Markup(_asset("report.css")),
-            script=Markup(script),
-            # Only this script may run, so that an answer that smuggled one in would still be inert.
-            script_hash=_csp_hash(script),
-        )
+    return render_page(
+        "report.html", runs=[_run_data(run, f"r{n}") for n, run in enumerate(runs, 1)]
     )
 
 
@@ -79,30 +64,3 @@ def _badge(summary: RunSummary) -> tuple[str, str]:
     if grade == "D":
         return "estimated", "Energy is ESTIMATED, not measured: grade D"
     return "measured", f"Energy measured: grade {grade}, {GRADES[grade]}"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("perwatt.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["code"] = _code
-    environment.tests["cell"] = lambda value: isinstance(value, Cell)
-    return environment
-
-
-def _code(words: str) -> Markup:
-    """`commands` in backticks as code; everything is escaped first."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
-
-
-def _asset(name: str) -> str:
-    return files("perwatt.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _csp_hash(script: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

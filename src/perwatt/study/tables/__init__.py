@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from perwatt.core.study import StudyTable
 from perwatt.study.study import Study
 
 __all__ = ["TABLES"]
 
-TABLES: tuple[Callable[[Study], StudyTable | None], ...] = ()
-"""Each gives None where the study has nothing of it."""
+TABLES: Mapping[str, Callable[[Study], StudyTable | None]] = {}
+"""By the name of the table that each makes; None where the study has nothing of it."""

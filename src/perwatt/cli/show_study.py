@@ -1,0 +1,113 @@
+"""A study in a terminal: what is wrong with its runs, then each table with its finding."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from perwatt.core.estimate import Estimate
+from perwatt.core.study import StudyCell, StudySummary, StudyTable
+from perwatt.core.units import format_duration, format_value
+
+__all__ = ["StudyProgress", "print_study"]
+
+SHOWN = 40
+"""Rows of one table in a terminal; the page, CSV and JSON have all of them."""
+WIDEST = 7
+"""Columns side by side; the rest follow in a second block under the same row names."""
+
+
+class StudyProgress:
+    """What is being made, on stderr: one line in place where that is a terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._status = self._console.status("") if self._console.is_terminal else None
+        self._started_s = time.monotonic()
+
+    def __call__(self, what: str) -> None:
+        took = format_duration(time.monotonic() - self._started_s)
+        if self._status:
+            self._status.update(f"study: {what} ({took})")
+        else:
+            print(f"study: {what} ({took})", file=sys.stderr)
+
+    def __enter__(self) -> Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._status:
+            self._status.stop()
+
+
+def print_study(summary: StudySummary, console: Console) -> None:
+    """Headline, faults, tables."""
+    console.print()
+    console.print(summary.headline, style="bold")
+    for fault in summary.faults:
+        mend = f" {fault.mend}" if fault.mend else ""
+        style = "yellow" if fault.left_out else "dim"
+        console.print(f"[{fault.code}] {fault.sentence}{mend}", style=style)
+    for table in summary.tables:
+        console.print()
+        console.print(table.title, style="bold underline")
+        console.print(table.what, style="dim")
+        for block in _blocks(table):
+            console.print(block)
+        if len(table.rows) > SHOWN:
+            console.print(f"… and {len(table.rows) - SHOWN} more rows: see -o, --csv or --json.")
+        if table.finding:
+            console.print(f"• {table.finding}")
+        for note in table.notes:
+            console.print(f"  {note}", style="dim")
+
+
+def _blocks(table: StudyTable) -> list[Table]:
+    used = [c for c in table.columns if any(row.get(c.name) is not None for row in table.rows)]
+    first, rest = used[:1], used[1:]
+    blocks = []
+    for start in range(0, max(len(rest), 1), WIDEST):
+        columns = [*first, *rest[start : start + WIDEST]]
+        block = Table(header_style="bold", pad_edge=False)
+        for column in columns:
+            words = all(isinstance(r.get(column.name), str | None) for r in table.rows)
+            block.add_column(column.title, justify="left" if words else "right")
+        for row in table.rows[:SHOWN]:
+            block.add_row(*(_cell(row.get(column.name)) for column in columns))
+        blocks.append(block)
+    return blocks
+
+
+def _cell(cell: StudyCell) -> Text:
+    if cell is None:
+        return Text("")
+    if isinstance(cell, str):
+        return Text(cell)
+    if isinstance(cell, int):
+        return Text(f"{cell:,}")
+    return _estimate(cell)
+
+
+def _estimate(estimate: Estimate) -> Text:
+    if estimate.value is None:
+        return Text("–", style="dim")
+    text = Text(format_value(estimate.value, estimate.unit))
+    if estimate.low is not None and estimate.high is not None:
+        ends = (format_value(end, estimate.unit) for end in (estimate.low, estimate.high))
+        text.append(f" [{', '.join(ends)}]", style="dim")
+    if estimate.grade is not None:
+        text.append(f" {estimate.grade}", style="bold")
+    return text

@@ -1,0 +1,131 @@
+"""`perwatt study DIR…`: many runs read together, every table with its intervals."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from perwatt.core.errors import FileError, SpecError
+
+if TYPE_CHECKING:
+    from perwatt.core.study import StudySummary
+
+__all__ = ["study"]
+
+
+def study(
+    *directories: Annotated[
+        Path, Parameter(help="Run directories, or folders that hold run directories.")
+    ],
+    output: Annotated[
+        Path | None,
+        Parameter(
+            name=["--output", "-o"],
+            help="Also write one self-contained HTML page.",
+            show_default=False,
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None, Parameter(help="Also write each table as a CSV file into this folder.")
+    ] = None,
+    table: Annotated[
+        tuple[str, ...],
+        Parameter(help="Make this table alone; repeat it for more.", negative=""),
+    ] = (),
+    set_: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--set",
+            help="A set of pairs for coverage, NAME=MODEL,MODEL: repeat it for more.",
+            negative="",
+        ),
+    ] = (),
+    facts: Annotated[
+        Path | None,
+        Parameter(help="TOML of [[model]], [[device]] and [gdp] over the built-in facts."),
+    ] = None,
+    tariffs: Annotated[
+        Path | None, Parameter(help="TOML of grid intensities and prices over the built-in ones.")
+    ] = None,
+    trace: Annotated[
+        Path | None, Parameter(help="Arrivals that routing savings are simulated on.")
+    ] = None,
+    check: Annotated[
+        bool,
+        Parameter(help="Hash each table against run.json first.", negative="--no-check"),
+    ] = True,
+    seed: Annotated[int, Parameter(help="Seeds the bootstraps.")] = 0,
+    json: Annotated[
+        bool, Parameter(help="Print everything as JSON.", negative="", show_default=False)
+    ] = False,
+) -> None:
+    """Coverage, categories, precision, load, progress, routing savings, carbon … of many runs.
+
+    What is wrong with a run is named, and the rest of the study made.
+    """
+    import msgspec
+
+    from perwatt.cli.show import stdout_console
+    from perwatt.cli.show_study import StudyProgress, print_study
+    from perwatt.study.options import StudyOptions
+    from perwatt.study.study import open_study
+    from perwatt.study.summary import summarise_study
+
+    if not directories:
+        msg = "`perwatt study` was given no run directory."
+        raise SpecError(msg, "Name one or more, such as: perwatt study runs/")
+    options = StudyOptions(
+        facts=facts,
+        tariffs=tariffs,
+        trace=trace,
+        sets=_sets(set_),
+        seed=seed,
+        check=check,
+        only=table,
+    )
+    name = directories[0].resolve().name if len(directories) == 1 else "study"
+    with StudyProgress() as progress:
+        progress("reading the runs")
+        with open_study(directories, options) as opened:
+            summary = summarise_study(opened, name=name, progress=progress)
+    if csv is not None:
+        _write_csv(summary, csv)
+    if output is not None:
+        from perwatt.report.study_page import write_study_page
+
+        write_study_page(summary, output)
+    if json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+    else:
+        print_study(summary, stdout_console())
+        if output is not None:
+            print(output)
+
+
+def _sets(given: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    sets: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        name, equals, members = text.partition("=")
+        found = tuple(member.strip() for member in members.split(",") if member.strip())
+        if not equals or not name.strip() or not found:
+            msg = f"--set {text!r} names no set of pairs."
+            raise SpecError(msg, "Write NAME=MODEL,MODEL, such as --set small=qwen3-4b,qwen3-8b.")
+        sets[name.strip()] = found
+    return sets
+
+
+def _write_csv(summary: StudySummary, folder: Path) -> None:
+    from perwatt.report.study_csv import tables_as_csv
+    from perwatt.store.disk import disk_errors, write_atomic
+
+    with disk_errors(folder, "made"):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for name, text in tables_as_csv(summary).items():
+            write_atomic(folder / f"{name}.csv", text.encode("utf-8", errors="replace"))
+    except FileError as error:
+        raise FileError(error.message, "Name another folder with --csv.") from None
