@@ -30,7 +30,7 @@ from perwatt.stats.intervals import Gain, Interval, wilson_bounds
 from perwatt.stats.sample import Column, Floats, MissingValueError, Sample
 from perwatt.stats.student import t_quantile
 
-__all__ = ["Means", "score_intervals", "share_interval"]
+__all__ = ["Means", "Part", "part_interval", "score_intervals", "share_interval"]
 
 _Z = NormalDist().inv_cdf(0.975)
 _SKEW = 3.0
@@ -42,18 +42,27 @@ Bounds = tuple[float, float, str]
 """Low, high, and how they were had."""
 
 
-class _Part(msgspec.Struct, frozen=True):
-    """One column by cluster."""
+class Part(msgspec.Struct, frozen=True):
+    """What an interval needs to know of one column: moments of its clusters.
+
+    A cluster's residual is what it adds beyond the mean, in units of one cluster's mean size.
+    """
 
     mean: float
-    residual: Floats
-    """(n,) what each cluster adds beyond the mean, in units of one cluster's mean size."""
     variance: float
+    """Σ residual² / (n − 1)."""
+    third: float
+    """Mean of residual³; not asked of a share."""
     n: int
+    """Clusters with a value."""
     most: float
     """Effective items there can be at most: independent 0/1 answers."""
     coins: bool
     """One 0/1 answer to a cluster."""
+    share: bool = False
+    """Does every value lie between 0 and 1?"""
+    scaled: bool = False
+    """Is it proportional to the energy sensor's gain?"""
 
 
 def score_intervals(
@@ -73,42 +82,52 @@ def score_intervals(
         except MissingValueError as missing:
             found[name] = Interval(value=None, n=clusters, reason=str(missing))
             continue
-        found[name] = _interval(value, columns[above], columns.get(below or ""), clusters, gain)
+        part, residual = _part(columns[above], clusters)
+        other, cross = None, 0.0
+        if below is not None:
+            other, beside = _part(columns[below], clusters)
+            # Clusters without a value on one side have residual 0 there.
+            cross = float(residual @ beside)
+        found[name] = part_interval(value, part, other, cross, clusters=clusters, gain=gain)
     return found
 
 
 def share_interval(column: Column, clusters: int) -> Bounds:
     """(low, high, method) of the mean of values from 0 to 1, in two or more clusters."""
-    part = _part(column, clusters)
-    if part.coins:
-        return (*wilson_bounds(part.mean, part.n, _Z), "Wilson score")
-    effective = min(part.n / _design(part), part.most)
-    bounds = wilson_bounds(part.mean, effective, t_quantile(0.975, part.n - 1))
-    return (*bounds, f"Wilson score, clustered: worth {effective:.0f} independent answers")
+    return _share(_part(column, clusters)[0])
 
 
-def _interval(
-    value: float, above: Column, below: Column | None, clusters: int, gain: Gain
+def part_interval(
+    value: float,
+    above: Part,
+    below: Part | None = None,
+    cross: float = 0.0,
+    *,
+    clusters: int,
+    gain: Gain = (1.0, 1.0),
 ) -> Interval:
+    """The interval of `value`, the mean of `above` or its ratio to that of `below`.
+
+    `cross`: Σ above's residual × below's over clusters.
+    """
     if not math.isfinite(value):
         return Interval(value=None, n=clusters, reason="its denominator is zero")
-    if clusters < 2 or np.unique(above.cluster[~np.isnan(above.values)]).size < 2:
+    if clusters < 2 or above.n < 2:
         return Interval(value=value, n=clusters, reason="one item alone gives no interval")
     if below is None and above.share:
-        low, high, method = share_interval(above, clusters)
+        low, high, method = _share(above)
     elif below is None:
-        low, high = _mean(_part(above, clusters))
+        low, high = _mean(above)
         method = "skewness-corrected t over items"
     elif below.share and not above.share:
-        divisor = _part(above, clusters)
-        if divisor.mean <= 0:
+        if above.mean <= 0:
             why = "no interval: what it measures is not above zero"
             return Interval(value=value, n=clusters, reason=why)
-        upside = _ratio(_part(below, clusters), divisor, share=True)
+        upside = _ratio(below, above, cross)
         low, high = (1 / x if x > 0 else math.inf for x in reversed(upside))
         method = "score interval of a ratio over items"
     else:
-        low, high = _ratio(_part(above, clusters), _part(below, clusters), share=above.share)
+        low, high = _ratio(above, below, cross)
         method = "score interval of a ratio over items"
     if low == high == value == 0.0:
         why = "no interval: every item gives 0, so there is no spread"
@@ -125,7 +144,8 @@ def _interval(
     )
 
 
-def _part(column: Column, clusters: int) -> _Part:
+def _part(column: Column, clusters: int) -> tuple[Part, Floats]:
+    """And the residual of each cluster, (clusters,)."""
     present = ~np.isnan(column.values)
     values, cluster = column.values[present], column.cluster[present]
     sizes = np.bincount(cluster, minlength=clusters).astype(np.float64)
@@ -134,17 +154,28 @@ def _part(column: Column, clusters: int) -> _Part:
     n = int((sizes > 0).sum())
     residual = (sums - mean * sizes) / (sizes.sum() / n)
     binary = bool(np.isin(values, (0.0, 1.0)).all())
-    return _Part(
+    part = Part(
         mean=mean,
-        residual=residual,
         variance=float(residual @ residual) / max(1, n - 1),
+        third=float(np.mean(residual**3)),
         n=n,
         most=float(values.size) if binary else math.inf,
         coins=binary and bool((sizes <= 1).all()),
+        share=column.share,
+        scaled=column.scaled,
     )
+    return part, residual
 
 
-def _design(part: _Part) -> float:
+def _share(part: Part) -> Bounds:
+    if part.coins:
+        return (*wilson_bounds(part.mean, part.n, _Z), "Wilson score")
+    effective = min(part.n / _design(part), part.most)
+    bounds = wilson_bounds(part.mean, effective, t_quantile(0.975, part.n - 1))
+    return (*bounds, f"Wilson score, clustered: worth {effective:.0f} independent answers")
+
+
+def _design(part: Part) -> float:
     """Variance between clusters over that of one coin toss each; 1 where all agree."""
     toss = part.mean * (1 - part.mean)
     if part.coins or toss <= 0:
@@ -152,29 +183,28 @@ def _design(part: _Part) -> float:
     return max(part.variance / toss, 1e-12)
 
 
-def _mean(part: _Part) -> tuple[float, float]:
+def _mean(part: Part) -> tuple[float, float]:
     error = math.sqrt(part.variance / part.n)
-    low, high = _quantiles(_third(part.residual), part.variance, part.n)
+    low, high = _quantiles(part.third, part.variance, part.n)
     return part.mean - high * error, part.mean - low * error
 
 
-def _ratio(above: _Part, below: _Part, *, share: bool) -> tuple[float, float]:
+def _ratio(above: Part, below: Part, cross: float) -> tuple[float, float]:
     """Bounds of above.mean / below.mean, which must be positive below; inf where there is none."""
     n, middle = below.n, above.mean / below.mean
     design = _design(above)
     both = math.sqrt(above.variance * below.variance)
-    # Clusters without a value on one side have residual 0 there.
-    together = float(above.residual @ below.residual) / max(1, n - 1)
+    together = cross / max(1, n - 1)
     correlation = together / both if both > 0 else 0.0
     whole = above.variance + middle**2 * below.variance - 2 * middle * together
-    skew = -(middle**3) * _third(below.residual)
-    if not share:
-        skew += _third(above.residual)
+    skew = -(middle**3) * below.third
+    if not above.share:
+        skew += above.third
     q_low, q_high = _quantiles(skew, max(whole, 0.0), n)
 
     def inside(r: float) -> bool:
         guess = min(max(r * below.mean, 0.0), 1.0)
-        own = guess * (1 - guess) * design if share else above.variance
+        own = guess * (1 - guess) * design if above.share else above.variance
         spread = own + r**2 * below.variance - 2 * r * correlation * math.sqrt(own * below.variance)
         gap = above.mean - r * below.mean
         if spread <= 0:
@@ -182,7 +212,9 @@ def _ratio(above: _Part, below: _Part, *, share: bool) -> tuple[float, float]:
         return q_low <= gap / math.sqrt(spread / n) <= q_high
 
     # Below any bound of interest: a share of 1, or many standard errors.
-    top = (1.0 if share else abs(above.mean) + 40 * math.sqrt(above.variance / n)) / below.mean
+    top = (
+        1.0 if above.share else abs(above.mean) + 40 * math.sqrt(above.variance / n)
+    ) / below.mean
     low = 0.0 if middle <= 0 or inside(0.0) else _edge(inside, middle, 0.0)
     far = max(20 * top, 20 * middle)
     return low, math.inf if inside(far) else _edge(inside, middle, far)
@@ -193,10 +225,6 @@ def _edge(inside: Callable[[float], bool], within: float, without: float) -> flo
         middle = (within + without) / 2
         within, without = (middle, without) if inside(middle) else (within, middle)
     return within
-
-
-def _third(residual: Floats) -> float:
-    return float(np.mean(residual**3))
 
 
 def _quantiles(third: float, variance: float, n: int) -> tuple[float, float]:
