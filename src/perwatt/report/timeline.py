@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from perwatt.report.rows import Row, column
 
-__all__ = ["Buckets", "Ticks", "bucketed", "lanes", "power_ticks", "stretches"]
+__all__ = ["Buckets", "Ticks", "bucketed", "joules_until", "lanes", "power_ticks", "stretches"]
 
 Floats = NDArray[np.float64]
 
@@ -119,10 +119,9 @@ def bucketed(ticks: Ticks, edges_ns: NDArray[np.int64]) -> Buckets:
     start, end = (a.astype(np.float64) for a in (ticks.start_ns, ticks.end_ns))
     marks = np.column_stack([start, end]).ravel()
     covered = np.column_stack([np.zeros_like(start), end - start]).ravel().cumsum()
-    energy = np.column_stack([np.zeros_like(start), (end - start) * ticks.power_w]).ravel().cumsum()
     edges = edges_ns.astype(np.float64)
     seen = np.diff(np.interp(edges, marks, covered))
-    joules = np.diff(np.interp(edges, marks, energy))
+    joules = np.diff(joules_until(ticks, edges_ns)) * 1e9
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(seen > 0, joules / seen, np.nan)
     for side, at in (("right", ticks.start_ns), ("left", ticks.end_ns)):
@@ -135,6 +134,17 @@ def bucketed(ticks: Ticks, edges_ns: NDArray[np.int64]) -> Buckets:
         low_w=np.where(np.isnan(mean), np.nan, np.minimum(low, mean)),
         high_w=np.where(np.isnan(mean), np.nan, np.maximum(high, mean)),
     )
+
+
+def joules_until(ticks: Ticks, at_ns: NDArray[np.int64]) -> Floats:
+    """Joules read from the first tick to each mark, shape (m,); what was not read adds nothing."""
+    if len(ticks.power_w) == 0:
+        return np.zeros(len(at_ns))
+    start, end = (a.astype(np.float64) for a in (ticks.start_ns, ticks.end_ns))
+    marks = np.column_stack([start, end]).ravel()
+    steps = np.column_stack([np.zeros_like(start), (end - start) * ticks.power_w])
+    found: Floats = np.interp(at_ns.astype(np.float64), marks, steps.ravel().cumsum()) / 1e9
+    return found
 
 
 def lanes(rows: Sequence[Row]) -> list[int]:

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from perwatt.core.records import Phase
 from perwatt.core.summary import MetricInfo, PairSummary, RunSummary
 from perwatt.report.format import Cell
 from perwatt.report.rows import Row, request_rows
+from perwatt.report.timeline import Ticks, power_ticks
 
 __all__ = ["Figure", "ReportRun", "Section", "Table", "View", "figure", "view_of"]
 
@@ -25,6 +27,8 @@ class ReportRun(msgspec.Struct, frozen=True, kw_only=True):
     summary: RunSummary
     requests: dict[str, list[Any]]
     power: dict[str, list[Any]]
+    phases: tuple[Phase, ...] = ()
+    """What the run did when, ended phases alone; empty where nobody kept that."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Begins every id of this run, so that ids are unique over several runs in one page."""
     rows: tuple[Row, ...]
     """Requests in the order they were sent."""
+    ticks: tuple[Ticks, ...] = ()
+    """Watts of each domain that was read, in the sensors' own order."""
 
     @property
     def summary(self) -> RunSummary:
@@ -62,8 +68,13 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view_of(run: ReportRun, prefix: str) -> View:
-    """Read the run's rows once for all sections."""
-    return View(run=run, prefix=prefix, rows=tuple(request_rows(run.requests)))
+    """Read the run's rows and watts once for all sections."""
+    order = [domain.name for domain in run.summary.domains]
+    ticks = sorted(
+        (series for series in power_ticks(run.power) if len(series.power_w)),
+        key=lambda series: order.index(series.domain) if series.domain in order else len(order),
+    )
+    return View(run=run, prefix=prefix, rows=tuple(request_rows(run.requests)), ticks=tuple(ticks))
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):

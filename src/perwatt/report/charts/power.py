@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from perwatt.report.charts.axes import tick_labels
+from perwatt.report.charts.phases import STRIP_PX, PhaseMark, draw_phases
 from perwatt.report.charts.requests import Span, draw_requests
 from perwatt.report.charts.scale import Scale, fit
 from perwatt.report.charts.svg import COLOURS, chart, el, num, text, width_of
@@ -30,10 +31,11 @@ def power_chart(
     zero_ns: int,
     width: float,
     label: str,
+    phases: Sequence[PhaseMark] = (),
 ) -> Markup:
-    """`stretches` and `spans` in ns, `labels` per pair. At least one stretch."""
+    """`stretches`, `spans` and `phases` in ns, `labels` per pair. At least one stretch."""
     axis = time_axis(stretches, LEFT, width - RIGHT, zero_ns)
-    band_y, top = 6.0, 46.0
+    band_y, top = 6.0, 46.0 + (STRIP_PX if phases else 0.0)
     lanes_y = top + len(ticks) * (PANEL + PANEL_GAP)
     drawn, below = draw_requests(spans, axis, lanes_y, LEFT, width - RIGHT)
     bottom = lanes_y + below + 8 if below else lanes_y - PANEL_GAP + 6
@@ -41,6 +43,7 @@ def power_chart(
     parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, "seconds since the run's first mark",
                       class_="axis mid name", aria_hidden="true"))  # fmt: skip
     parts.append(_bands(spans, axis, labels, band_y, top, bottom))
+    parts.append(draw_phases(phases, axis, band_y + 20))
     for n, series in enumerate(ticks):
         parts.append(_panel(series, axis, top + n * (PANEL + PANEL_GAP), width))
     parts.append(drawn)

@@ -1,4 +1,4 @@
-"""Where the device's joules went, and that nothing of them is lost."""
+"""Where the device's joules went, step by step, and that nothing of them is lost."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from markupsafe import Markup
 from perwatt.core.summary import BaselineWatts, EnergyLedger, PairSummary
 from perwatt.core.units import format_duration, format_si
 from perwatt.report.charts.stacked import Bar, Part, stacked
-from perwatt.report.legend import fills
-from perwatt.report.view import Section, Table, View, figure
+from perwatt.report.charts.waterfall import Step, waterfall
+from perwatt.report.host import HostShare, host_share
+from perwatt.report.legend import fills, pair_keys
+from perwatt.report.view import Figure, Section, Table, View, figure
 
-__all__ = ["joules_section", "ledger_parts", "residual_j"]
+__all__ = ["joules_section", "ledger_parts", "residual_j", "waterfall_parts"]
+
+MOST_WATERFALLS = 6
+"""Pairs that get one; the table has them all."""
 
 NAMES = {
     "prefill": "Prefill: from dispatch to the first chunk",
@@ -34,24 +39,98 @@ def ledger_parts(ledger: EnergyLedger) -> dict[str, float]:
     return {name: joules for name, joules in parts.items() if name != "rest" or joules > 0}
 
 
+def waterfall_parts(ledger: EnergyLedger, host: HostShare | None) -> dict[str, float]:
+    """Joules by step, in the order they are stacked. They sum to the device's, but for rounding.
+
+    With `host`, idle and phases are the accelerator's alone, and what the host drew beside it is a
+    step of its own: its share of the joules read while a request was in flight, and while none was.
+    What could not be charged to anybody stays whole.
+    """
+    parts = ledger_parts(ledger)
+    order = ("idle", "prefill", "decode", "rest")
+    steps = {name: parts[name] for name in order if name in parts}
+    if host is not None:
+        taken = {
+            name: joules * (host.idle if name == "idle" else host.busy)
+            for name, joules in steps.items()
+        }
+        steps = {name: joules - taken[name] for name, joules in steps.items()}
+        steps["host"] = sum(taken.values())
+    return {**steps, "unattributed": parts["unattributed"]}
+
+
 def residual_j(ledger: EnergyLedger) -> float:
     """Device joules less requests, idle and unattributed: rounding, or a fault."""
     return ledger.device_j - ledger.requests_j - ledger.idle_j - ledger.unattributed_j
 
 
 def joules_section(view: View) -> Section:
-    ledgers = [(view.labels[n], p.ledger) for n, p in enumerate(view.pairs) if p.ledger]
+    ledgers = [(n, view.labels[n], p.ledger) for n, p in enumerate(view.pairs) if p.ledger]
+    several = len(ledgers) > 1
     return Section(
         name="joules",
         title="Where the joules went",
         template="joules.html",
         data={
-            "figure": _figure(view, ledgers) if ledgers else None,
-            "sums": [_sum(label, ledger) for label, ledger in ledgers],
+            "waterfalls": [_waterfall(view, *own) for own in ledgers[:MOST_WATERFALLS]],
+            "left_out": len(ledgers) - MOST_WATERFALLS,
+            # One bar alone says no more than its waterfall.
+            "figure": _figure(view, [own[1:] for own in ledgers]) if several else None,
+            "sums": [_sum(label, ledger) for _, label, ledger in ledgers],
             "aside": [line for p in view.pairs if (line := _aside(p))],
             "absent": [view.labels[n] for n, p in enumerate(view.pairs) if not p.ledger],
         },
     )
+
+
+def _waterfall(view: View, n: int, label: str, ledger: EnergyLedger) -> Figure:
+    host = host_share(view, n, ledger, view.ticks)
+    parts = waterfall_parts(ledger, host)
+    names = dict(NAMES)
+    caption = f"{label}: the joules of its device while it was under load, step by step."
+    if host is not None:
+        names["host"] = f"Host: {', '.join(host.domains)}, read beside the accelerator"
+        caption += (
+            f" Idle and phases are the accelerator's; the host drew {host.busy:.0%} of what was"
+            f" read while requests were in flight and {host.idle:.0%} while none was, and is taken"
+            " out of each by that share."
+        )
+    steps = [
+        Step(
+            name=name,
+            value=joules,
+            shown=_with_share(joules, ledger.device_j),
+            tip=f"{names[name]}: {_with_share(joules, ledger.device_j)}",
+        )
+        for name, joules in parts.items()
+    ]
+    total = format_si(ledger.device_j, "J")
+    lasted = format_duration(ledger.window_s)
+    whole = Step(
+        name="device",
+        value=ledger.device_j,
+        shown=f"{total} in {lasted}",
+        tip=f"Device, all of {', '.join(ledger.domains)}: {total} in {lasted}",
+    )
+
+    def draw(width: float) -> Markup:
+        return waterfall(steps, whole, "J", "energy of the device", width, caption)
+
+    rows = [
+        (
+            name.capitalize(),
+            names[name].partition(": ")[2] or names[name],
+            _with_share(joules, ledger.device_j),
+        )
+        for name, joules in parts.items()
+    ]
+    rows += [("Residual", "rounding, or a fault", _residual(ledger))]
+    rows += [("Device", ", ".join(ledger.domains), total)]
+    table = Table(
+        caption=f"{label}: the steps and their sum", head=("Step", "What", "Joules"), rows=rows
+    )
+    keys = pair_keys(view.labels)[n : n + 1]
+    return figure(view, f"waterfall-{n}", caption, draw, data=table, legend=keys, wide=410)
 
 
 def _aside(pair: PairSummary) -> str | None:
@@ -68,7 +147,7 @@ def _aside(pair: PairSummary) -> str | None:
     )
 
 
-def _figure(view: View, ledgers: list[tuple[str, EnergyLedger]]) -> object:
+def _figure(view: View, ledgers: list[tuple[str, EnergyLedger]]) -> Figure:
     bars = [_bar(label, ledger) for label, ledger in ledgers]
     caption = "Joules of the device while each pair was under load, by what they went into."
 

@@ -15,7 +15,9 @@ from perwatt.report.charts.svg import COLOURS
 from perwatt.report.format import DASH, joules, seconds_text
 from perwatt.report.legend import fills
 from perwatt.report.rows import Row
-from perwatt.report.timeline import Ticks, bucketed, lanes, power_ticks, stretches
+from perwatt.report.sections.phases import KEYS as PHASE_KEYS
+from perwatt.report.sections.phases import phase_marks, phase_table
+from perwatt.report.timeline import Ticks, bucketed, lanes, stretches
 from perwatt.report.view import Figure, Section, Table, View, figure
 
 __all__ = ["power"]
@@ -37,11 +39,7 @@ KEYS = (
 
 
 def power(view: View) -> Section:
-    order = [domain.name for domain in view.summary.domains]  # as the sensors tell them
-    ticks = sorted(
-        (series for series in power_ticks(view.run.power) if len(series.power_w)),
-        key=lambda series: order.index(series.domain) if series.domain in order else len(order),
-    )
+    ticks = view.ticks
     shown = stretches(view.rows, ticks)
     figures = [_overview(view, ticks, shown)] if shown else []
     if ticks:
@@ -50,14 +48,20 @@ def power(view: View) -> Section:
         name="power",
         title="Power over time",
         template="power.html",
-        data={"figures": figures, "measured": bool(ticks), "cuts": max(0, len(shown) - 1)},
+        data={
+            "figures": figures,
+            "measured": bool(ticks),
+            "cuts": max(0, len(shown) - 1),
+            "phases": phase_table(view, shown[0][0]) if shown else None,
+        },
     )
 
 
 def _overview(view: View, ticks: Sequence[Ticks], shown: list[Stretch]) -> Figure:
     names = ", ".join(series.domain for series in ticks) or "no domain"
     caption = (
-        f"The whole run: power of {names}, and the requests in flight."
+        f"The whole run: power of {names}, and the requests in flight. Each bucket of the"
+        " line is the mean of its joules, the shade its lowest and highest reading."
         if ticks
         else "The whole run: the requests in flight. No power was read."
     )
@@ -108,12 +112,17 @@ def _draw(
     json: Markup | None,
 ) -> Figure:
     def draw(width: float) -> Markup:
-        return power_chart(ticks, spans, shown, view.labels, zero_ns, width, caption)
+        return power_chart(ticks, spans, shown, view.labels, zero_ns, width, caption, phases)
+
+    phases = phase_marks(view)
 
     # The key of the whole run serves the closer looks that follow it.
     keys = fills(KEYS if ticks else KEYS[2:]) if name == "timeline" else []
     if keys and len(view.labels) > 1:
         keys += fills([(label, f"band c{n % COLOURS}") for n, label in enumerate(view.labels)])
+    if keys and phases:
+        drawn = {f"phase-{phase.name}" for phase in phases}
+        keys += fills([key for key in PHASE_KEYS if key[1] in drawn])
     if keys and any(span.failed for span in spans):
         keys += fills([("failed", "failed")])
     return figure(view, name, caption, draw, data=data, legend=keys, json=json)

@@ -1,0 +1,41 @@
+"""A finished run as the report shows it, computed afresh from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from perwatt.core.records import Phase
+from perwatt.report.view import ReportRun
+from perwatt.runner.summary import summarise_run
+from perwatt.store.load import load_tables
+
+__all__ = ["load_run", "phases_of"]
+
+
+def load_run(directory: Path) -> ReportRun:
+    """Everything the report shows of one finished run. Raises RunDirError."""
+    tables = load_tables(directory)
+    return ReportRun(
+        directory=directory.resolve().name,
+        summary=summarise_run(tables),
+        requests=tables.requests,
+        power=tables.power,
+        phases=phases_of(tables.run),
+    )
+
+
+def phases_of(run: Mapping[str, Any]) -> tuple[Phase, ...]:
+    """run.json's phases that ended, by their start; what is no phase is left out."""
+    found = []
+    for each in run.get("phases") or ():
+        try:
+            phase = msgspec.convert(each, Phase)
+        except msgspec.ValidationError:  # another version's: the page is made without it
+            continue
+        if phase.end_ns is not None and phase.end_ns > phase.start_ns:
+            found.append(phase)
+    return tuple(sorted(found, key=lambda phase: phase.start_ns))
