@@ -61,8 +61,8 @@ def show_result(
 
     `also`: what else the JSON is to hold, beside the summary's own fields.
     """
-    from perwatt.cli.report import load_run
     from perwatt.report.build import write_report
+    from perwatt.report.load import load_run
 
     loaded = load_run(directory)
     page = directory / "report.html"

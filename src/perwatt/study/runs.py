@@ -18,7 +18,7 @@ from perwatt.core.summary import EnergyLedger
 from perwatt.store.integrity import changed_file
 from perwatt.store.rundir import read_run
 
-__all__ = ["OpenRun", "OpenRuns", "open_runs"]
+__all__ = ["OpenRun", "OpenRuns", "expanded", "open_runs"]
 
 TABLES = ("requests.parquet", "power.parquet", "scores.parquet")
 
@@ -52,7 +52,7 @@ def open_runs(directories: Sequence[Path], *, check: bool = True) -> OpenRuns:
     """
     found: list[OpenRun] = []
     faults: list[StudyFault] = []
-    for path in _expanded(directories):
+    for path in expanded(directories):
         try:
             run = _open(path, faults, check=check)
         except FileError as error:
@@ -77,7 +77,8 @@ def open_runs(directories: Sequence[Path], *, check: bool = True) -> OpenRuns:
     return OpenRuns(runs=tuple(found), faults=tuple(faults))
 
 
-def _expanded(directories: Sequence[Path]) -> list[Path]:
+def expanded(directories: Sequence[Path]) -> list[Path]:
+    """Each run directory once; a folder of run directories stands for them, by name."""
     paths: list[Path] = []
     for directory in directories:
         if (directory / "run.json").is_file() or (directory / "journal.jsonl").is_file():

@@ -1,0 +1,135 @@
+"""The runs behind a served report: found anew at each look, computed once until they change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from perwatt.core.errors import PerwattError
+from perwatt.core.study import StudyCell, StudySummary
+from perwatt.report.build import render_report
+from perwatt.report.load import load_run
+from perwatt.store.rundir import read_run
+from perwatt.study.options import StudyOptions
+from perwatt.study.runs import expanded
+from perwatt.study.study import open_study
+from perwatt.study.summary import summarise_study
+
+__all__ = ["Library", "Listed"]
+
+KEPT = 12
+"""Pages in memory; the one asked for longest ago goes first."""
+Made = TypeVar("Made")
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the list."""
+
+    id: str
+    """In addresses: its directory's name, and a number where two have the same."""
+    path: Path
+    about: dict[str, Any]
+    """run.json; empty where it cannot be read."""
+    problem: str | None = None
+    """Why it cannot be shown."""
+
+    @property
+    def workload(self) -> str:
+        return str((self.about.get("workload") or {}).get("name") or "–")
+
+    @property
+    def grade(self) -> str | None:
+        return (self.about.get("energy") or {}).get("grade")
+
+    @property
+    def models(self) -> list[str]:
+        return [str(pair.get("label", key)) for key, pair in self.about.get("pairs", {}).items()]
+
+    @property
+    def devices(self) -> list[str]:
+        cpu = (self.about.get("environment") or {}).get("cpu")
+        found = [pair.get("device") or cpu for pair in self.about.get("pairs", {}).values()]
+        return sorted({str(device) for device in found if device})
+
+
+class Library:
+    """Safe to use from several threads, of which one at a time computes: memory is short."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self._directories = tuple(directories)
+        self._made: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {}
+        self._lock = threading.RLock()
+
+    def runs(self) -> list[Listed]:
+        """All of now, newest first; one that cannot be read is listed with its problem."""
+        found: list[Listed] = []
+        seen: dict[str, int] = {}
+        for path in expanded(self._directories):
+            name = path.resolve().name
+            seen[name] = seen.get(name, 0) + 1
+            own = name if seen[name] == 1 else f"{name}~{seen[name]}"
+            found.append(self._kept("about", path, partial(_listed, path, own)))
+        return sorted(found, key=lambda run: str(run.about.get("started", "")), reverse=True)
+
+    def run(self, run_id: str) -> Listed | None:
+        return next((run for run in self.runs() if run.id == run_id), None)
+
+    def page(self, run: Listed) -> str:
+        """The report of the run, the very page that `perwatt report` writes."""
+        return self._kept("page", run.path, lambda: render_report([load_run(run.path)]))
+
+    def pairs(self, run: Listed) -> tuple[dict[str, StudyCell], ...]:
+        """Its rows of the study's table `pairs`; none where there is nothing to compute from."""
+
+        def make() -> tuple[dict[str, StudyCell], ...]:
+            options = StudyOptions(only=("pairs",), check=False)
+            with open_study([run.path], options) as study:
+                tables = summarise_study(study).tables
+            return tables[0].rows if tables else ()
+
+        return () if run.problem else self._kept("pairs", run.path, make)
+
+    def study(self, runs: Sequence[Listed]) -> StudySummary:
+        """Of those runs together. Not kept: which runs it is of changes with every filter."""
+        with self._lock, open_study([run.path for run in runs]) as study:
+            return summarise_study(study)
+
+    def _kept(self, what: str, path: Path, make: Callable[[], Made]) -> Made:
+        stamp = _stamp(path)
+        with self._lock:
+            key = (what, str(path))
+            known = self._made.pop(key, None)
+            made = known[1] if known and known[0] == stamp else make()
+            self._made[key] = stamp, made
+            pages = [k for k in self._made if k[0] == "page"]
+            for old in pages[: max(0, len(pages) - KEPT)]:
+                del self._made[old]
+            return made
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Changes when the run does."""
+    stamps = []
+    for name in ("run.json", "requests.parquet"):
+        try:
+            stat = (path / name).stat()
+        except OSError:
+            continue
+        stamps += [stat.st_mtime_ns, stat.st_size]
+    return tuple(stamps)
+
+
+def _listed(path: Path, run_id: str) -> Listed:
+    try:
+        about = read_run(path)
+    except PerwattError as error:
+        return Listed(id=run_id, path=path, about={}, problem=error.message)
+    problem = None
+    if not (path / "requests.parquet").is_file():
+        problem = f"It is not finished. Finish it with: perwatt resume {path.name}"
+    return Listed(id=run_id, path=path, about=about, problem=problem)

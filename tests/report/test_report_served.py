@@ -1,0 +1,156 @@
+"""The served report: filters, one request, and nothing for whoever asks by another name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from emulated.runs import Answered, write_run_directory
+from perwatt.report.served import served_app
+
+Get = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def get(tmp_path: Path) -> Get:
+    answers = [
+        Answered(
+            pair=pair,
+            item=f"q{n:02}",
+            score=float(n % 2),
+            energy_j=1.0 + n,
+            text=f"<b>said {n}</b>",
+            category="Legal" if n < 30 else "Sales",
+        )
+        for pair in ("small", "large")
+        for n in range(60)
+    ]
+    write_run_directory(tmp_path / "runs" / "one", answers)
+    mute = [Answered(pair="mute", item="q01", score=None, energy_j=None)]
+    write_run_directory(tmp_path / "runs" / "two", mute, workload="other")
+    (tmp_path / "runs" / "bad").mkdir()
+    (tmp_path / "runs" / "bad" / "run.json").write_text("{")
+    app = served_app([tmp_path / "runs"])
+
+    def ask(address: str, host: str = "localhost:8765") -> tuple[int, str]:
+        return asyncio.run(_ask(app, address, host))
+
+    return ask
+
+
+async def _ask(app: Any, address: str, host: str) -> tuple[int, str]:
+    path, _, query = address.partition("?")
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": [(b"host", host.encode())],
+        "server": ("127.0.0.1", 8765),
+        "client": ("127.0.0.1", 1),
+    }
+    await app(scope, receive, send)
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return int(sent[0]["status"]), body.decode()
+
+
+def requests(get: Get, query: str = "") -> dict[str, Any]:
+    status, text = get(f"/api/run/one/requests?{query}")
+    assert status == 200, text
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_the_list_names_every_run_and_what_is_wrong_with_one(get: Get) -> None:
+    status, page = get("/")
+    assert status == 200
+    assert "3 of 3 runs" in page
+    assert "bad" in page
+    assert "is damaged" in page
+    assert get("/?workload=other")[1].count('<th scope="row">') == 1
+    assert "No run fits" in get("/?q=nothing-like-it")[1]
+
+
+def test_filters_count_what_they_leave(get: Get) -> None:
+    assert requests(get)["total"] == 120
+    assert requests(get, "pair_id=small&right=right")["total"] == 30
+    assert requests(get, "category=Legal&right=wrong")["total"] == 30
+    assert requests(get, "q=SAID+7%3C")["total"] == 2
+    assert requests(get, "page=9") == {"total": 120, "of": 120, "requests": []}
+
+
+def test_orders_and_pages(get: Get) -> None:
+    dearest = requests(get, "order=energy&pair_id=large")["requests"]
+    assert [row["energy_gross_j"] for row in dearest[:3]] == [60.0, 59.0, 58.0]
+    assert len(dearest) == 50
+    rest = requests(get, "order=energy&pair_id=large&page=2")["requests"]
+    assert [row["energy_gross_j"] for row in rest][-1] == 1.0
+    assert len(rest) == 10
+
+
+def test_one_request_shows_its_answer_as_text(get: Get) -> None:
+    request_id = requests(get, "pair_id=small&q=q07")["requests"][0]["request_id"]
+    status, page = get(f"/run/one/request?id={quote(request_id)}")
+    assert status == 200
+    assert "&lt;b&gt;said 7&lt;/b&gt;" in page
+    assert "<b>said" not in page
+    assert "8 J" in page
+
+
+def test_the_run_page_is_the_report_with_a_way_on(get: Get) -> None:
+    status, page = get("/run/one")
+    assert status == 200
+    assert 'href="/run/one/requests"' in page
+    assert "Where the joules went" in page
+
+
+def test_several_runs_are_one_study(get: Get) -> None:
+    status, page = get("/study")
+    assert status == 200
+    assert "perwatt study" in page
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "says"),
+    [
+        ("/run/nowhere", 404, "There is no run"),
+        ("/run/bad", 404, "is damaged"),
+        ("/run/one/request?id=x", 404, "There is no request"),
+        ("/run/one/requests?page=0", 400, "Pages count from 1"),
+        ("/run/one/requests?order=size", 400, "Known: sent"),
+        ("/run/one/requests?right=maybe", 400, "Known: right"),
+        ("/run/..%2f..%2fetc/requests", 404, ""),
+    ],
+)
+def test_bad_addresses_get_a_sentence(get: Get, address: str, status: int, says: str) -> None:
+    found, page = get(address)
+    assert found == status
+    assert says in page
+    assert "Traceback" not in page
+
+
+def test_another_host_name_is_refused(get: Get) -> None:
+    assert get("/api/runs", host="elsewhere.example")[0] == 400
+    assert get("/api/runs", host="127.0.0.1:8765")[0] == 200
+
+
+def test_a_filter_is_a_value_and_no_sql(get: Get) -> None:
+    assert requests(get, f"pair_id={quote(chr(39) + ' OR 1=1 --')}")["total"] == 0
