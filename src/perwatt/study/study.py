@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perwatt.core.study import StudyFault, StudyPair, StudyRun
+from perwatt.predict.facts import Facts, load_facts
 from perwatt.study.answers import make_answers
 from perwatt.study.options import StudyOptions
 from perwatt.study.pairs import find_pairs
@@ -36,6 +37,7 @@ class Study:
         self.db = db
         """Has the view `answers` (see `answers.COLUMNS`)."""
         self.options = options
+        self.facts = load_facts(options.facts) if options.facts else Facts()
 
     @property
     def runs(self) -> tuple[StudyRun, ...]:
