@@ -39,15 +39,16 @@ def fingerprint() -> dict[str, Any]:
 def _host() -> str | None:
     """Tells two machines of one type apart without naming either; None where nothing can.
 
-    A hash of the machine's id and its network card's address, cut so short that neither can be
-    found by trying. The same sensors on the same host err alike; on another they do not.
+    A hash over the machine's random id (128 bits, so that it cannot be found by trying) and, since
+    copied disks share one, its network card. The same sensors on the same host err alike.
     """
-    card = uuid.getnode()
-    known = [_read("/etc/machine-id"), None if card >> 40 & 1 else f"{card:012x}"]  # bit: made up
-    parts = [part for part in known if part]
-    if not parts:
+    machine = _read("/etc/machine-id")
+    if not machine:
         return None
-    return hashlib.sha256("\n".join(["perwatt host", *parts]).encode()).hexdigest()[:12]
+    card = uuid.getnode()
+    if card >> 40 & 1:  # no card was found, and Python made an address up
+        card = 0
+    return hashlib.sha256(f"perwatt host\n{machine}\n{card}".encode()).hexdigest()[:12]
 
 
 def _cpuinfo() -> dict[str, str]:
