@@ -19,7 +19,7 @@ import numpy as np
 
 from perwatt.core.summary import UNSCORED
 from perwatt.stats.intervals import Gain, Interval
-from perwatt.stats.sample import Floats, Ints
+from perwatt.stats.sample import Floats
 from perwatt.stats.score_interval import Part, part_interval
 from perwatt.stats.student import t_quantile
 
@@ -29,6 +29,7 @@ __all__ = [
     "Moments",
     "inverse_product_interval",
     "mean_interval",
+    "moments_about",
     "moments_of",
     "ratio_interval",
 ]
@@ -96,7 +97,7 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
     def __add__(self, other: Moments) -> Moments:
         if not self.answers or not other.answers:
             return other if not self.answers else self
-        mine, theirs = self._bases(), other._bases()
+        mine, theirs = self.bases(), other.bases()
         total = mine + theirs
         shift = (other.mean - self.mean) * np.divide(
             theirs, total, out=np.zeros(_SIZE), where=total > 0
@@ -129,7 +130,7 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
     def total(self, column: str) -> float | None:
         """The sum of a column; None where an answer has no value."""
         mean = self.of(column)
-        return None if mean is None else mean * float(self._bases()[_INDEX[column]])
+        return None if mean is None else mean * float(self.bases()[_INDEX[column]])
 
     def reason(self, column: str) -> str | None:
         """Why a column has no mean; None: it has."""
@@ -154,7 +155,7 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
         k = _INDEX[column]
         over_served = COLUMNS[column] == "served"
         n = self.clusters_served if over_served else self.clusters
-        size = float(self._bases()[k]) / n
+        size = float(self.bases()[k]) / n
         binary = column == "score" and not self.graded
         return Part(
             mean=float(self.mean[k]),
@@ -172,14 +173,14 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
         if (a, b) not in PRODUCTS and (b, a) not in PRODUCTS:
             msg = f"no cross moment of {a} and {b} is kept"
             raise KeyError(msg)
-        bases, i, j = self._bases(), _INDEX[a], _INDEX[b]
+        bases, i, j = self.bases(), _INDEX[a], _INDEX[b]
         sizes = [
             bases[k] / (self.clusters_served if COLUMNS[name] == "served" else self.clusters)
             for name, k in ((a, i), (b, j))
         ]
         return float(self.second[i, j] / (sizes[0] * sizes[1]))
 
-    def _bases(self) -> Floats:
+    def bases(self) -> Floats:
         """(k,) how many answers each column's mean is over, missing ones left out."""
         counts = np.array(
             [self.served if b == "served" else self.answers for b in COLUMNS.values()]
@@ -192,7 +193,7 @@ def _about(cell: Moments, mean: Floats) -> tuple[Floats, Floats]:
     """Second and third moments about another mean: d becomes d + δs."""
     delta = cell.mean - mean
     delta[:2] = 0.0  # counts stay as they are
-    delta[cell._bases() <= 0] = 0.0
+    delta[cell.bases() <= 0] = 0.0
     return moved(cell.second, cell.third, delta)
 
 
@@ -212,44 +213,64 @@ def moved(second: Floats, third: Floats, delta: Floats) -> tuple[Floats, Floats]
     )
 
 
-def moments_of(values: Mapping[str, Floats], cluster: Ints) -> Moments:
-    """From answers in memory: columns (n,) of COLUMNS but `asked`, NaN missing, `cluster` (n,) from
-    0. `latency_s` and `perplexity` count where `served` is 1."""
-    index = cluster
-    n = int(index.max()) + 1 if index.size else 0
-    served = values["served"]
-    bases = {"asked": np.ones(index.size), "served": served}
-    sums, mean, missing = np.zeros((_SIZE, n)), np.zeros(_SIZE), {}
-    sizes = {name: np.bincount(index, weights=w, minlength=n) for name, w in bases.items()}
-    for k, (name, base) in enumerate(COLUMNS.items()):
-        if k < 2:
-            sums[k], mean[k] = sizes[name], 1.0
-            continue
-        column = values.get(name, np.full(index.size, np.nan))
-        wanted = bases[base] > 0
-        there = wanted & ~np.isnan(column)
-        if gone := int(wanted.sum() - there.sum()):
-            missing[name] = gone
-        if there.any():
-            mean[k] = float(np.mean(column[there]))
-            apart = np.where(there, column - mean[k], 0.0)
-            sums[k] = np.bincount(index, weights=apart, minlength=n)
-    size = np.stack([sizes[base] for base in COLUMNS.values()])
-    score = values["score"]
-    return Moments(
-        clusters=int((sizes["asked"] > 0).sum()),
-        clusters_served=int((sizes["served"] > 0).sum()),
-        answers=index.size,
-        served=int(served.sum()),
-        largest=int(sizes["asked"].max()) if n else 0,
-        graded=int(((score != 0) & (score != 1) & ~np.isnan(score)).sum()),
-        missing=missing,
-        mean=mean,
-        second=sums @ sums.T,
-        third=np.stack(
+def moments_about(
+    centre: Floats,
+    totals: Floats,
+    second: Floats,
+    third: Floats,
+    *,
+    clusters: int,
+    clusters_served: int,
+    answers: int,
+    served: int,
+    largest: int,
+    graded: int,
+    missing: Mapping[str, int],
+) -> Moments:
+    """From sums of x − centre over answers, `totals` (k,), and the second (k, k) and third (k, 4)
+    moments of its sums over clusters. A centre within a few standard deviations of the mean keeps
+    all digits; those of the two counts are 0."""
+    raw = Moments(
+        clusters=clusters,
+        clusters_served=clusters_served,
+        answers=answers,
+        served=served,
+        largest=largest,
+        graded=graded,
+        missing={name: gone for name, gone in missing.items() if gone},
+        mean=centre,
+        second=second,
+        third=third,
+    )
+    bases = raw.bases()
+    mean = centre + np.divide(totals, bases, out=np.zeros(_SIZE), where=bases > 0)
+    mean[:2] = 1.0
+    about = _about(raw, mean)
+    return msgspec.structs.replace(raw, mean=mean, second=about[0], third=about[1])
+
+
+def moments_of(
+    sums: Floats, centre: Floats, *, graded: int = 0, missing: Mapping[str, int] | None = None
+) -> Moments:
+    """From clusters in memory: `sums` (k, n) of x − centre within each, the first two its counts
+    of answers and of those served."""
+    size = sums[_BASE]
+    totals = sums.sum(1)
+    return moments_about(
+        centre,
+        totals,
+        sums @ sums.T,
+        np.stack(
             ((sums**3).sum(1), (sums**2 * size).sum(1), (sums * size**2).sum(1), (size**3).sum(1)),
             axis=1,
         ),
+        clusters=int((sums[0] > 0).sum()),
+        clusters_served=int((sums[1] > 0).sum()),
+        answers=round(float(totals[0])),
+        served=round(float(totals[1])),
+        largest=round(float(sums[0].max(initial=0.0))),
+        graded=graded,
+        missing=missing or {},
     )
 
 

@@ -1,0 +1,115 @@
+"""What a requests.parquet's footer says, so that the quick way is taken only where it is right."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["FileFacts", "file_facts", "file_list"]
+
+
+class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one file."""
+
+    columns: frozenset[str]
+    """Older runs and other tools' have fewer than a run of today."""
+    rows: int
+    turns: bool
+    """May it hold conversations?"""
+    repeats: bool
+    """May an item be in it more than once?"""
+    groups: bool
+    """May a cluster be more than one item?"""
+    logprobs: bool
+
+    @property
+    def once(self) -> bool:
+        """Is each answer a cluster of its own?"""
+        return not (self.turns or self.repeats or self.groups)
+
+
+def file_list(files: Sequence[Path]) -> str:
+    """DuckDB's list of them, each one read as it is written: `*` in a name is no pattern."""
+    quoted = (glob.escape(str(file)).replace("'", "''") for file in files)
+    return "[" + ", ".join(f"'{name}'" for name in quoted) + "]"
+
+
+def file_facts(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> list[FileFacts]:
+    """For each file in turn, from its footer; a cluster column is compared where it must be."""
+    return [_facts(db, file) for file in files]
+
+
+def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
+    chunks = db.execute(
+        "SELECT split_part(path_in_schema, ', ', 1), row_group_id, num_values, stats_null_count,"
+        " coalesce(stats_max_value, stats_max),"
+        " coalesce(stats_min_value, stats_min), total_uncompressed_size, total_compressed_size,"
+        " coalesce(dictionary_page_offset, data_page_offset), data_page_offset"
+        f" FROM parquet_metadata({file_list([file])})"
+    ).fetchall()
+    by_name: dict[str, list[tuple[Any, ...]]] = {}
+    for name, *chunk in chunks:
+        by_name.setdefault(name, []).append(tuple(chunk))
+    (rows,) = db.execute(
+        f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({file_list([file])})"
+    ).fetchall()[0]
+    described = db.execute(f"DESCRIBE SELECT * FROM read_parquet({file_list([file])})").fetchall()
+    columns = frozenset(str(row[0]) for row in described)
+    return FileFacts(
+        columns=columns,
+        rows=int(rows),
+        turns=_above_zero(by_name.get("turn", [])),
+        repeats=_above_zero(by_name.get("repeat", [])),
+        groups=_grouped(db, file, by_name),
+        logprobs=not _all_null(by_name.get("logprobs", [])),
+    )
+
+
+def _above_zero(chunks: Sequence[tuple[Any, ...]]) -> bool:
+    """True where the footer does not say."""
+    return any(
+        null_count != values and (most is None or int(most) > 0)
+        for _, values, null_count, most, *_ in chunks
+    )
+
+
+def _all_null(chunks: Sequence[tuple[Any, ...]]) -> bool:
+    """Empty lists hold no values either."""
+    return all(null_count == values for _, values, null_count, *_ in chunks)
+
+
+def _grouped(
+    db: duckdb.DuckDBPyConnection, file: Path, by_name: dict[str, list[tuple[Any, ...]]]
+) -> bool:
+    groups, items = by_name.get("group", []), by_name.get("item_id", [])
+    if _all_null(groups) or _same_bytes(file, groups, items):
+        return False
+    differs = db.execute(
+        f"SELECT 1 FROM read_parquet({file_list([file])})"
+        ' WHERE "group" IS NOT NULL AND "group" <> item_id LIMIT 1'
+    ).fetchone()
+    return differs is not None
+
+
+def _same_bytes(
+    file: Path, groups: Sequence[tuple[Any, ...]], items: Sequence[tuple[Any, ...]]
+) -> bool:
+    """Are both columns' chunks the same bytes? Then so are their values, and none is decoded."""
+    if [chunk[:7] for chunk in groups] != [chunk[:7] for chunk in items]:
+        return False
+    with file.open("rb") as opened:
+        for group, item in zip(groups, items, strict=True):
+            pieces = []
+            for *_, length, start, data in (group, item):
+                opened.seek(min(start or data, data))
+                pieces.append(opened.read(length))
+            if pieces[0] != pieces[1]:
+                return False
+    return True
