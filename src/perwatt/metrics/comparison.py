@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
-
 import numpy as np
 
 from perwatt.core.estimate import Estimate, worst_grade
@@ -13,14 +10,21 @@ from perwatt.core.summary import Comparison, EnergyLedger, PairSummary
 from perwatt.metrics.columns import attempted_rows, clusters_of, metric_columns, take
 from perwatt.metrics.conversations import joined
 from perwatt.metrics.correction import corrected
-from perwatt.metrics.differences import paired_differences
 from perwatt.metrics.glossary import all_metrics
 from perwatt.metrics.sentences import accuracy_sentence, no_comparison, ratio_sentence
-from perwatt.stats.compare import flip_test, paired_bootstrap
+from perwatt.metrics.tested import Tested, tested
 from perwatt.stats.intervals import Gain, Interval
 from perwatt.stats.sample import Column, Floats
 
-__all__ = ["COMPARED", "common_rows", "compare_pairs"]
+__all__ = [
+    "COMPARED",
+    "common_rows",
+    "compare_pairs",
+    "gain_of",
+    "paired_test_name",
+    "shares_of",
+    "unlike_energy",
+]
 
 COMPARED = ("accuracy", "ipj", "ipw", "energy_gross_j", "latency")
 
@@ -42,45 +46,37 @@ def compare_pairs(
     a, b = a_summary, b_summary
     a_rows, b_rows = common_rows(a_requests, b_requests)
     clusters = list(dict.fromkeys(clusters_of(a_rows)))
-    unlike = _unlike(a.ledger, b.ledger)
-    metrics = {n: m for n, m in all_metrics().items() if n in COMPARED}
+    unlike = unlike_energy(a.ledger, b.ledger)
+    known = all_metrics()
+    metrics = {name: known[name] for name in COMPARED}
     a_columns, b_columns = (metric_columns(rows, clusters)[0] for rows in (a_rows, b_rows))
-    same = _same_sensor(a, b)
-    gains = 0.0 if same else math.hypot(*(_gain_spread(side.ledger) for side in (a, b)))
+    found_of: dict[str, Tested] = {}
     if clusters:
-        wanted = {n: m for n, m in metrics.items() if not (m.energy and unlike)}
-        ratios, differences = paired_bootstrap(
+        found_of = tested(
             a_columns,
             b_columns,
             len(clusters),
-            wanted,
+            {n: m for n, m in metrics.items() if not (m.energy and unlike)},
+            gain_a=gain_of(a.ledger),
+            gain_b=gain_of(b.ledger),
+            same_sensor=_same_sensor(a, b),
             rng=rng,
             draws=draws,
-            gain_a=_gain(a.ledger),
-            gain_b=_gain(b.ledger),
-            same_sensor=same,
         )
     else:
         unlike = "they were asked no item in common"
-        ratios, differences = {}, {}
     nothing = Interval(value=None, n=len(clusters), reason=unlike)
+    without = Tested(ratio=nothing, difference=nothing)
     labels = (a.identity.label, b.identity.label)
     found = []
     for name in COMPARED:
-        ratio = _estimate(ratios.get(name, nothing), metrics[name].energy, a.ledger, b.ledger)
-        gap = differences.get(name, nothing)
-        p, errors, sentence = None, None, no_comparison(*labels, name, ratio.reason or "")
-        if gap.value is not None and len(clusters) > 1:
-            means = metrics[name].means
-            assert means is not None, f"{name} is compared, so it must be a mean or a ratio of them"
-            apart = paired_differences(a_columns, b_columns, len(clusters), means)
-            p, errors = flip_test(apart, rng=rng)
-            if metrics[name].energy and gains != 0:
-                # More items make the sensors no better, so none are promised to decide it.
-                p, errors = max(p, _sensors_p(ratio.value, apart, gains)), None
-        if name == "accuracy" and gap.value is not None and p is not None:
-            shares = _shares(joined(a_rows)), _shares(joined(b_rows))
-            test = _test(a_columns["score"], b_columns["score"], apart)
+        seen = found_of.get(name, without)
+        ratio = _estimate(seen.ratio, metrics[name].energy, a.ledger, b.ledger)
+        gap, p, apart = seen.difference, seen.p, seen.apart
+        sentence = no_comparison(*labels, name, ratio.reason or "")
+        if name == "accuracy" and p is not None and apart is not None:
+            shares = shares_of(joined(a_rows)), shares_of(joined(b_rows))
+            test = paired_test_name(a_columns["score"], b_columns["score"], apart)
             sentence = accuracy_sentence(*labels, shares, gap, test, p)
         elif ratio.value is not None:
             sentence = ratio_sentence(*labels, name, ratio, p)
@@ -94,7 +90,7 @@ def compare_pairs(
                 sentence=sentence,
                 finding=sentence,
                 p_value=p,
-                standard_errors=errors if errors is not None and math.isfinite(errors) else None,
+                standard_errors=seen.errors,
             )
         )
     return corrected(found)
@@ -114,7 +110,8 @@ def common_rows(a: Columns, b: Columns) -> tuple[Columns, Columns]:
     return a, {**b, "group": [group_of[item] for item in b["item_id"]]}
 
 
-def _unlike(a: EnergyLedger | None, b: EnergyLedger | None) -> str | None:
+def unlike_energy(a: EnergyLedger | None, b: EnergyLedger | None) -> str | None:
+    """Why their joules are not to be divided by each other; None: they are alike."""
     if a is None or b is None:
         return "the energy of at least one of them was not measured"
     if a.boundary != b.boundary:
@@ -125,28 +122,15 @@ def _unlike(a: EnergyLedger | None, b: EnergyLedger | None) -> str | None:
 
 
 def _same_sensor(a: PairSummary, b: PairSummary) -> bool:
+    """Of two pairs of one run, so of one host."""
     if a.ledger is None or b.ledger is None:
         return False
     return a.ledger.domains == b.ledger.domains and a.identity.device == b.identity.device
 
 
-def _gain(ledger: EnergyLedger | None) -> Gain:
+def gain_of(ledger: EnergyLedger | None) -> Gain:
+    """The sensor's own error as a factor on all joules."""
     return (ledger.gain_low, ledger.gain_high) if ledger else (1.0, 1.0)
-
-
-def _gain_spread(ledger: EnergyLedger | None) -> float:
-    """Standard deviation of the logarithm of the gain."""
-    low, high = _gain(ledger)
-    return math.log(high / low) / (2 * NormalDist().inv_cdf(0.975))
-
-
-def _sensors_p(ratio: float | None, apart: Floats, gains: float) -> float:
-    """That two sensors' own errors, and the items drawn, make a ratio as far from 1."""
-    if ratio is None or not 0 < ratio < math.inf:
-        return 0.0
-    # d is half the logarithm of the ratio, item by item, to first order.
-    own = 2 * math.sqrt(float(np.var(apart, ddof=1)) * apart.size)
-    return math.erfc(abs(math.log(ratio)) / math.hypot(own, gains) / math.sqrt(2))
 
 
 def _estimate(
@@ -166,15 +150,15 @@ def _estimate(
     )
 
 
-def _shares(items: Columns) -> float:
-    """A failed item has 0 by definition; an unscored answer was refused before this is asked."""
+def shares_of(items: Columns) -> float:
+    """Mean score. A failed item has 0 by definition; an unscored answer was refused before."""
     scored = zip(items["status"], items["score"], strict=True)
     return sum(float(score) if status == "ok" else 0.0 for status, score in scored) / len(
         items["status"]
     )
 
 
-def _test(a: Column, b: Column, apart: Floats) -> str:
+def paired_test_name(a: Column, b: Column, apart: Floats) -> str:
     """By what name the flips are known, where they are counted exactly."""
     once = all(np.bincount(column.cluster).max() == 1 for column in (a, b))
     if once and all(np.isin(column.values, (0.0, 1.0)).all() for column in (a, b)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from perwatt.core.estimate import Estimate
 from perwatt.core.summary import Comparison, PairSummary
@@ -10,9 +12,11 @@ from perwatt.core.units import format_value
 from perwatt.stats.intervals import Interval
 
 __all__ = [
+    "Paired",
     "accuracy_sentence",
     "headline",
     "no_comparison",
+    "paired_headline",
     "ratio_sentence",
     "verdict_sentence",
 ]
@@ -23,6 +27,18 @@ _ENERGY = {
     "C": "energy from sampled power, grade C",
     "D": "estimated energy, grade D",
 }
+
+
+class Paired(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that two sides differ in, for a sentence."""
+
+    estimate: Estimate
+    """The difference of shares, or the ratio of joules or seconds."""
+    decided: bool
+    items_needed: int | None
+    noun: str
+    """`accuracy`, `the joules per answer`."""
+
 
 # What a does, how many times over, and b: one line for each compared metric.
 _RATIO = {
@@ -42,10 +58,15 @@ _SUBJECT = {
 }
 
 
-def ratio_sentence(a: str, b: str, metric: str, ratio: Estimate, p: float | None = None) -> str:
-    """`ratio.value` must be there. `p`: of the paired test, uncorrected."""
+def ratio_sentence(
+    a: str, b: str, metric: str, ratio: Estimate, p: float | None = None, *, title: str = ""
+) -> str:
+    """`ratio.value` must be there. `p`: of the paired test, uncorrected. `title`: the metric's own,
+    for one that has no line of its own here."""
     assert ratio.value is not None
-    text = _RATIO[metric].format(a=a, b=b, r=f"{_times(ratio.value)}")
+    line = _RATIO.get(metric, "{a} has {r} the {title} of {b}")
+    words = title[:1].lower() + title[1:] if title[1:2].islower() else title
+    text = line.format(a=a, b=b, r=f"{_times(ratio.value)}", title=words)
     notes = [_items(ratio.n)]
     if p is not None:
         notes.insert(0, _p(p))
@@ -84,8 +105,59 @@ def verdict_sentence(decided: bool, p: float, tests: int, needed: int | None) ->
     return text
 
 
-def no_comparison(a: str, b: str, metric: str, reason: str) -> str:
-    return f"{a} and {b} cannot be compared in {_SUBJECT[metric]}: {reason}."
+def no_comparison(a: str, b: str, metric: str, reason: str, *, title: str = "") -> str:
+    return f"{a} and {b} cannot be compared in {_SUBJECT.get(metric, title)}: {reason}."
+
+
+def paired_headline(
+    a: str, b: str, accuracy: Paired | None, cost: Paired | None, no_joules: str | None
+) -> str:
+    """b against a in one sentence. `no_joules`: why joules are not compared; None: they are, or
+    were not asked for."""
+    parts, known = [], []
+    if accuracy is not None and accuracy.estimate.value is not None:
+        known.append(accuracy)
+        parts.append(f"{b} {_more(accuracy.estimate)} than {a}{_ends(accuracy.estimate, _points)}")
+    if cost is not None and cost.estimate.value is not None:
+        known.append(cost)
+        who, whose = ("at", "") if parts else (f"{b} takes", f" of {a}")
+        ends = _ends(cost.estimate, _times)
+        parts.append(f"{who} {_times(cost.estimate.value)} {cost.noun}{whose}{ends}")
+    without = f" Their joules are not compared: {no_joules}." if no_joules else ""
+    if not known:
+        reasons = (side.estimate.reason for side in (accuracy, cost) if side is not None)
+        reason = next((reason for reason in reasons if reason), "no figure was had of both")
+        return f"{b} and {a} cannot be compared: {reason}.{without}"
+    n = min(side.estimate.n for side in known)
+    return f"{', '.join(parts)}, on the same {_items(n)}; {_decision(known)}.{without}"
+
+
+def _more(difference: Estimate) -> str:
+    gap = 100 * (difference.value or 0.0)
+    if round(abs(gap), 1) == 0:
+        return "answers no more and no fewer right"
+    return f"answers {abs(gap):.1f} points {'more' if gap > 0 else 'fewer'} right"
+
+
+def _ends(estimate: Estimate, words: Callable[[float], str]) -> str:
+    notes = []
+    if estimate.low is not None and estimate.high is not None:
+        notes.append(f"95% interval {words(estimate.low)} to {words(estimate.high)}")
+    if estimate.grade is not None:
+        notes.append(_ENERGY[estimate.grade])
+    return f" ({', '.join(notes)})" if notes else ""
+
+
+def _decision(known: Sequence[Paired]) -> str:
+    open_ones = [side for side in known if not side.decided]
+    if not open_ones:
+        return "decided"
+    needed = [side.items_needed for side in open_ones]
+    more = max(n for n in needed if n is not None) if None not in needed else None
+    after = f"; about {_rounded(more)} items would" if more is not None else ""
+    if len(open_ones) < len(known):
+        return f"{open_ones[0].noun} not decided{after}"
+    return f"not decided{after}"
 
 
 def headline(pairs: Sequence[PairSummary], comparisons: Sequence[Comparison]) -> str:
