@@ -145,7 +145,8 @@ def test_sections_come_in_the_order_of_a_reader(made_run: MakeRun) -> None:
     page = Page(render_report([made_run()]))
     parts = [a["id"] for a in page.all("section") if "part" in str(a.get("class"))]
     names = (
-        "results comparisons tradeoff power latency joules slices answers definitions provenance"
+        "results comparisons tradeoff power latency joules limits slices answers definitions"
+        " provenance"
     )
     assert parts == [f"r1-{name}" for name in names.split()]
     text = page.text

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from perwatt.core.summary import EnergyLedger
+from perwatt.report.spans import Spans, union
 from perwatt.report.timeline import Ticks, joules_until
 from perwatt.report.view import View
 
-__all__ = ["HostShare", "host_share", "union"]
-
-Spans = NDArray[np.int64]
+__all__ = ["HostShare", "host_share"]
 
 
 class HostShare(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,22 +48,13 @@ def host_share(
     drawn = {name: _joules(series[name], windows) for name in (*inside, *host)}
     in_flight = {name: _joules(series[name], busy) for name in (*inside, *host)}
     at_rest = {name: max(drawn[name] - in_flight[name], 0.0) for name in drawn}
+    busy_share = _share(in_flight, host)
     return HostShare(
-        busy=_share(in_flight, host),
-        idle=_share(at_rest, host),
+        busy=busy_share,
+        # Where nothing was read at rest, the best guess is that it shares as it does at work.
+        idle=_share(at_rest, host) if sum(at_rest.values()) > 0 else busy_share,
         domains=tuple(host),
     )
-
-
-def union(spans: Iterable[tuple[int, int]]) -> Spans:
-    """Disjoint [start, end] that cover the same marks, shape (u, 2), rising."""
-    merged: list[list[int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], end)
-        elif end > start:
-            merged.append([start, end])
-    return np.array(merged, dtype=np.int64).reshape(-1, 2)
 
 
 def _windows(view: View, pair: int, busy: Spans) -> Spans:

@@ -29,6 +29,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     dispatched_ns: int
     first_chunk_ns: int | None
     last_chunk_ns: int
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
     completion_tokens: int | None
     text: str | None
     extracted: str | None

@@ -12,6 +12,7 @@ from perwatt.report.sections.domains import domains
 from perwatt.report.sections.joules import joules_section
 from perwatt.report.sections.judge import judge
 from perwatt.report.sections.latency import latency
+from perwatt.report.sections.limits import limits
 from perwatt.report.sections.power import power
 from perwatt.report.sections.provenance import provenance
 from perwatt.report.sections.repeats import repeats
@@ -33,6 +34,7 @@ SECTIONS: tuple[Callable[[View], Section | None], ...] = (
     power,
     latency,
     joules_section,
+    limits,
     slices,
     scoring,
     judge,
