@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from perwatt.core.errors import FileError
+
 if TYPE_CHECKING:
     import duckdb
 
 __all__ = ["FileFacts", "file_facts", "file_list"]
+
+NEEDED = ("item_id", "pair_id", "status")
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +45,23 @@ def file_list(files: Sequence[Path]) -> str:
     return "[" + ", ".join(f"'{name}'" for name in quoted) + "]"
 
 
-def file_facts(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> list[FileFacts]:
-    """For each file in turn, from its footer; a cluster column is compared where it must be."""
-    return [_facts(db, file) for file in files]
+def file_facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
+    """From its footer; columns are compared only where that does not say enough.
+
+    Raises FileError for a file that is no table of requests.
+    """
+    import duckdb
+
+    try:
+        facts = _facts(db, file)
+    except duckdb.Error as error:
+        first = str(error).split("\n", 1)[0]
+        msg = f"{file.name} in {file.parent.name} cannot be read: {first}"
+        raise FileError(msg, f"Make it again: perwatt resume {file.parent}") from None
+    if lacking := [name for name in NEEDED if name not in facts.columns]:
+        msg = f"{file.name} in {file.parent.name} has no column {lacking[0]}."
+        raise FileError(msg, f"Make it again: perwatt resume {file.parent}")
+    return facts
 
 
 def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:

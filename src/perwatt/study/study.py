@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perwatt.core.errors import FileError
 from perwatt.core.study import StudyFault, StudyPair, StudyRun
 from perwatt.predict.facts import Facts, load_facts
-from perwatt.study.answers import make_answers
+from perwatt.study.answers import Place, find_places, make_answers, open_database
+from perwatt.study.cells import Cell, make_cells
+from perwatt.study.file_facts import FileFacts, file_facts
 from perwatt.study.options import StudyOptions
 from perwatt.study.pairs import find_pairs
 from perwatt.study.runs import OpenRun, open_runs
@@ -29,6 +35,9 @@ class Study:
         faults: Sequence[StudyFault],
         db: duckdb.DuckDBPyConnection,
         options: StudyOptions,
+        sources: Sequence[tuple[Path, FileFacts]],
+        places: Sequence[Place],
+        closing: ExitStack,
     ) -> None:
         self.open_runs = tuple(runs)
         self.pairs = tuple(pairs)
@@ -37,14 +46,27 @@ class Study:
         self.db = db
         """Has the view `answers` (see `answers.COLUMNS`)."""
         self.options = options
+        self.sources = tuple(sources)
+        """Each run's requests.parquet and what its footer says."""
+        self.places = tuple(places)
+        """Which rows of which runs are which pair's."""
         self.facts = load_facts(options.facts) if options.facts else Facts()
+        self._closing = closing.pop_all()
 
     @property
     def runs(self) -> tuple[StudyRun, ...]:
         return tuple(run.about for run in self.open_runs)
 
+    @cached_property
+    def _cells(self) -> tuple[Cell, ...]:
+        return make_cells(self.db, self.sources, self.places)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Every answer summed by pair, workload, kind, level and category: read once, then kept."""
+        return self._cells
+
     def close(self) -> None:
-        self.db.close()
+        self._closing.close()
 
     def __enter__(self) -> Study:
         return self
@@ -60,6 +82,38 @@ def open_study(directories: Sequence[Path], options: StudyOptions | None = None)
     """
     options = options or StudyOptions()
     opened = open_runs(directories, check=options.check)
-    pairs, more = find_pairs(opened.runs)
-    db = make_answers(opened.runs, pairs)
-    return Study(opened.runs, pairs, [*opened.faults, *more], db, options)
+    # Closed by the study; an error on the way leaves nothing behind either.
+    with ExitStack() as closing:
+        spill = closing.enter_context(tempfile.TemporaryDirectory(prefix="perwatt-study-"))
+        db = closing.enter_context(open_database(Path(spill)))
+        runs, sources, faults = _readable(db, opened.runs)
+        pairs, more = find_pairs(runs)
+        places = find_places(runs, pairs)
+        make_answers(db, sources, places)
+        faults = [*opened.faults, *faults, *more]
+        return Study(runs, pairs, faults, db, options, sources, places, closing)
+
+
+def _readable(
+    db: duckdb.DuckDBPyConnection, runs: Sequence[OpenRun]
+) -> tuple[list[OpenRun], list[tuple[Path, FileFacts]], list[StudyFault]]:
+    """Those whose table of requests is one."""
+    kept: list[OpenRun] = []
+    sources: list[tuple[Path, FileFacts]] = []
+    faults: list[StudyFault] = []
+    for run in runs:
+        try:
+            sources.append((run.requests, file_facts(db, run.requests)))
+        except FileError as error:
+            faults.append(
+                StudyFault(
+                    code="unreadable",
+                    run=run.about.directory,
+                    sentence=error.message,
+                    mend=error.mend,
+                    left_out=True,
+                )
+            )
+            continue
+        kept.append(run)
+    return kept, sources, faults

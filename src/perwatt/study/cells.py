@@ -1,0 +1,236 @@
+"""A study's answers as sums: one pass over the files, and every table's means and intervals.
+
+A cell is a pair's answers of one workload, kind, level and category. A file whose answers are all
+clusters of their own is summed in one go; repeats, conversations, groups of items, and a pair that
+several runs asked are first summed within each cluster.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from perwatt.stats.moments import COLUMNS, Moments, moments_of
+from perwatt.stats.sample import Floats
+from perwatt.study.answers import Place, answer_rows
+from perwatt.study.file_facts import FileFacts
+from perwatt.study.moment_sql import CENTRES, MEASURED, Query, clusters_of, columns_of, sums_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["Cell", "Pieces", "make_cells", "rolled"]
+
+KEYS = ("workload", "kind", "level", "category")
+_SAMPLE = 2048
+
+Source = tuple[Path, FileFacts]
+
+
+class Pieces(msgspec.Struct, frozen=True, kw_only=True):
+    """Parts of clusters that are in several cells, such as a passage with easy and hard questions.
+
+    They are kept one by one, so that cells can still be put together without counting one twice.
+    """
+
+    rest: Moments | None
+    """Of the cell's other clusters."""
+    clusters: tuple[str, ...]
+    sums: Floats
+    """(k, n) as `moments_of` takes them."""
+    centre: Floats
+    graded: int
+    missing: dict[str, int]
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair's answers of one workload, kind, level and category, as sums."""
+
+    pair: int
+    """Index into Study.pairs."""
+    workload: str | None
+    kind: str | None
+    level: int | None
+    category: str | None
+    moments: Moments
+    pieces: Pieces | None = None
+    """None: no cluster of its is in another cell too."""
+
+
+def rolled(cells: Iterable[Cell], by: Sequence[str] = ("pair",)) -> dict[tuple[Any, ...], Moments]:
+    """Cells put together by fields of Cell, `pair` among them, in the order they are met.
+
+    ValueError without `pair`: pairs are asked the same items, so their cells share clusters.
+    """
+    if "pair" not in by:
+        msg = "cells of unlike pairs share their items and cannot be added"
+        raise ValueError(msg)
+    groups: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(getattr(cell, name) for name in by), []).append(cell)
+    return {key: _together(found) for key, found in groups.items()}
+
+
+def make_cells(
+    db: duckdb.DuckDBPyConnection, sources: Sequence[Source], places: Sequence[Place]
+) -> tuple[Cell, ...]:
+    """All cells in the order of pairs, then of their fields; `sources`: one for each run."""
+    runs_of = Counter(place.pair for place in places)
+    cells: list[Cell] = []
+    slow: list[int] = []
+    for number, (file, facts) in enumerate(sources):
+        own = [place for place in places if place.run == number]
+        quick = {
+            (place.pair_id, place.stage): place.pair
+            for place in own
+            if facts.once and runs_of[place.pair] == 1
+        }
+        if quick:
+            cells += _quick(db, (number, file, facts), quick)
+        slow += [place.pair for place in own if (place.pair_id, place.stage) not in quick]
+    for pair in dict.fromkeys(slow):
+        cells += _clustered(db, sources, [place for place in places if place.pair == pair])
+    return tuple(sorted(cells, key=_order))
+
+
+def _quick(
+    db: duckdb.DuckDBPyConnection, source: tuple[int, Path, FileFacts], pairs: dict[Any, int]
+) -> list[Cell]:
+    """Cells of a file in which each answer is a cluster."""
+    rows = answer_rows([source])
+    centres = _centres(db, rows)
+    query = Query(once=True, perplexity=source[2].logprobs)
+    found = db.execute(
+        f"SELECT pair_id, stage, {', '.join(KEYS)}, {query.select}"
+        f" FROM (SELECT pair_id, stage, {', '.join(KEYS)}, {columns_of(centres)} FROM ({rows}))"
+        f" GROUP BY pair_id, stage, {', '.join(KEYS)}"
+    ).fetchall()
+    cells = []
+    for row in found:
+        pair = pairs.get((row[0], row[1]))
+        if pair is not None:
+            names = dict(zip(KEYS, row[2:6], strict=True))
+            cells.append(Cell(pair=pair, moments=query.moments(row[6:], centres), **names))
+    return cells
+
+
+def _clustered(
+    db: duckdb.DuckDBPyConnection, sources: Sequence[Source], places: Sequence[Place]
+) -> list[Cell]:
+    """Cells of one pair whose clusters are first summed."""
+    runs = sorted({place.run for place in places})
+    rows = answer_rows([(run, *sources[run]) for run in runs])
+    db.execute("CREATE OR REPLACE TEMP TABLE here (run INTEGER, pair_id VARCHAR, stage INTEGER)")
+    here = [(place.run, place.pair_id, place.stage) for place in places]
+    db.executemany("INSERT INTO here VALUES (?, ?, ?)", here)
+    rows = f"SELECT * FROM ({rows}) SEMI JOIN here USING (run, pair_id, stage)"
+    centres = _centres(db, rows)
+    query = Query(once=False, perplexity=any(sources[run][1].logprobs for run in runs))
+    keys = (*KEYS, "cluster")
+    values = f"SELECT {', '.join(keys)}, {columns_of(centres)} FROM ({rows})"
+    db.execute(
+        f"CREATE OR REPLACE TEMP TABLE clusters AS {clusters_of(values, keys, query.perplexity)}"
+    )
+    db.execute(
+        "CREATE OR REPLACE TEMP TABLE spanning AS SELECT workload, cluster FROM clusters"
+        " GROUP BY workload, cluster HAVING count(*) > 1"
+    )
+    spans = "(workload, cluster) IN (SELECT (workload, cluster) FROM spanning)"
+    try:
+        inside = db.execute(
+            f"SELECT {', '.join(KEYS)}, {query.select} FROM clusters WHERE NOT {spans}"
+            f" GROUP BY {', '.join(KEYS)}"
+        ).fetchall()
+        across = db.execute(f"SELECT * FROM clusters WHERE {spans}").fetchnumpy()
+    finally:
+        for table in ("here", "clusters", "spanning"):
+            db.execute(f"DROP TABLE {table}")
+    whole = {row[:4]: query.moments(row[4:], centres) for row in inside}
+    pieces = _pieces(across, centres, whole)
+    pair = places[0].pair
+    found = []
+    for key in dict.fromkeys([*whole, *pieces]):
+        names = dict(zip(KEYS, key, strict=True))
+        own = pieces.get(key)
+        moments = whole[key] if own is None else _fused([own])
+        found.append(Cell(pair=pair, moments=moments, pieces=own, **names))
+    return found
+
+
+def _centres(db: duckdb.DuckDBPyConnection, rows: str) -> list[float]:
+    """Of the first rows: near enough to the mean that no digit is lost."""
+    found = db.execute(f"SELECT {CENTRES} FROM (SELECT * FROM ({rows}) LIMIT {_SAMPLE})")
+    return [float(value) for value in found.fetchall()[0]]
+
+
+def _pieces(
+    found: dict[str, Any], centres: Sequence[float], whole: dict[Any, Moments]
+) -> dict[tuple[Any, ...], Pieces]:
+    rows_of: dict[tuple[Any, ...], list[int]] = {}
+    keys = zip(*(_plain(found[name]) for name in KEYS), strict=True)
+    for row, key in enumerate(keys):
+        rows_of.setdefault(key, []).append(row)
+    sums = sums_of(found)
+    names = list(zip(_plain(found["workload"]), _plain(found["cluster"]), strict=True))
+    return {
+        key: Pieces(
+            rest=whole.get(key),
+            clusters=tuple(f"{names[row][0]}\0{names[row][1]}" for row in rows),
+            sums=sums[:, rows],
+            centre=np.array([0.0, 0.0, *centres]),
+            graded=int(found["graded"][rows].sum()),
+            missing={
+                name: int(found[f"gone_{name}"][rows].sum())
+                if f"gone_{name}" in found
+                else int(sums[1, rows].sum())
+                for name in MEASURED
+            },
+        )
+        for key, rows in rows_of.items()
+    }
+
+
+def _plain(column: Any) -> list[Any]:
+    """Python's own values, missing ones None."""
+    masked = np.ma.getmaskarray(column)
+    return [None if gone else value for value, gone in zip(column.tolist(), masked, strict=True)]
+
+
+def _together(cells: Sequence[Cell]) -> Moments:
+    if len(cells) == 1:
+        return cells[0].moments
+    whole = [cell.moments for cell in cells if cell.pieces is None]
+    if pieces := [cell.pieces for cell in cells if cell.pieces is not None]:
+        whole.append(_fused(pieces))
+    total = whole[0]
+    for moments in whole[1:]:
+        total = total + moments
+    return total
+
+
+def _fused(pieces: Sequence[Pieces]) -> Moments:
+    """Parts of one cluster made one; of one pair, so that all count from one centre."""
+    index = {name: n for n, name in enumerate(dict.fromkeys(c for p in pieces for c in p.clusters))}
+    sums = np.zeros((len(COLUMNS), len(index)))
+    missing: Counter[str] = Counter()
+    for piece in pieces:
+        # A piece has each of its clusters once.
+        sums[:, [index[name] for name in piece.clusters]] += piece.sums
+        missing.update(piece.missing)
+    total = moments_of(
+        sums, pieces[0].centre, graded=sum(p.graded for p in pieces), missing=missing
+    )
+    for piece in pieces:
+        if piece.rest is not None:
+            total = total + piece.rest
+    return total
+
+
+def _order(cell: Cell) -> tuple[Any, ...]:
+    fields = (cell.workload, cell.kind, cell.level, cell.category)
+    return (cell.pair, *((value is None, value if value is not None else "") for value in fields))
