@@ -223,7 +223,7 @@ def test_phases_that_did_not_end_or_are_of_another_version_are_left_out() -> Non
 
 
 def test_joules_until_is_exact_and_adds_nothing_where_nothing_was_read() -> None:
-    power = {
+    power: dict[str, list[Any]] = {
         "t_ns": [0, S, 5 * S, 6 * S],
         "domain": ["a"] * 4,
         "counter_j": [0.0, 10.0, 10.0, 40.0],
@@ -307,7 +307,7 @@ def test_the_interval_of_blocks_covers_the_truth_about_as_often_as_it_says() -> 
     held = 0
     for _ in range(60):
         at = 0
-        names = "pair_id status dispatched_ns last_chunk_ns request_id item_id".split()
+        names = ["pair_id", "status", "dispatched_ns", "last_chunk_ns", "request_id", "item_id"]
         table: dict[str, list[Any]] = {
             name: [] for name in (*names, "prompt_tokens", "completion_tokens")
         }
