@@ -213,6 +213,9 @@ def _one(
             ratio = share_ratio(ratio, gap, values[0].value)
             h = cohens_h(one, other, clusters)
     apart = seen.apart
+    if gap.value == 0.0 and gap.low is None and apart is not None and not apart.any():
+        # As the ratio's from 1 to 1: no item was measured unlike.
+        gap = Interval(value=0.0, low=0.0, high=0.0, n=clusters, method=ratio.method)
     grade, boundary = (values[0].grade, values[0].boundary) if metric.energy else (None, None)
     grade, boundary = (grade, boundary) if gap.value is not None else (None, None)
     return PairedMetric(

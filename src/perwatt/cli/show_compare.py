@@ -1,0 +1,189 @@
+"""A comparison of two runs in a terminal, in a pull request, and as JUnit test cases."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from perwatt.core.estimate import Estimate
+from perwatt.core.units import format_value
+from perwatt.metrics.paired_metrics import PairedMetric
+from perwatt.study.compare import RunComparison, SideSummary
+
+__all__ = ["junit_xml", "markdown_text", "print_comparison"]
+
+HEADS = ("metric", "A", "B", "B / A", "B − A", "effect", "p, Holm")
+_UNIT = re.compile(r"(?: \S+|%)$")
+_STYLES = {"pass": "green", "fail": "bold red", "undecided": "yellow"}
+
+
+def print_comparison(found: RunComparison, console: Console) -> None:
+    """Headline, who is compared, table, caveats, gates."""
+    console.print(found.headline, style="bold")
+    console.print()
+    for letter, side in (("A", found.a), ("B", found.b)):
+        console.print(f"{letter}: {_side(side)}")
+    table = Table(header_style="bold", pad_edge=False)
+    for number, head in enumerate(HEADS):
+        table.add_column(head, justify="left" if not number else "right")
+    for metric in found.metrics:
+        title, *cells = _row(metric)
+        style = "bold" if metric.decided else ""
+        lines = (cell.replace(" [", "\n[") for cell in cells)
+        table.add_row(title, *(Text(c, style="dim" if c == "–" else style) for c in lines))
+    console.print(table)
+    console.print(_legend(found), style="dim")
+    for reason, names in _missing(found).items():
+        console.print(f"• {', '.join(names)}: {reason}.")
+    for metric in found.metrics:
+        if metric.items_needed is not None:
+            console.print(
+                f"• {metric.title}: undecided; about {metric.items_needed:,} items would decide it,"
+                " were the difference seen the true one."
+            )
+    for caveat in found.caveats:
+        mend = f" {caveat.mend}" if caveat.mend else ""
+        console.print(f"[{caveat.code}] {caveat.sentence}{mend}", style="yellow")
+    for result in found.gates:
+        console.print(f"{result.outcome}: {result.sentence}", style=_STYLES[result.outcome])
+
+
+def markdown_text(found: RunComparison) -> str:
+    """A headline, a table and what to know, as GitHub and GitLab render them."""
+    lines = [f"**{_escaped(found.headline)}**", ""]
+    for letter, side in (("A", found.a), ("B", found.b)):
+        lines.append(f"- {letter}: {_escaped(_side(side))}")
+    lines += ["", _cells(HEADS), _cells(["---", *["---:"] * (len(HEADS) - 1)])]
+    for metric in found.metrics:
+        title, *cells = (_escaped(cell) for cell in _row(metric))
+        lines.append(_cells([title, *(f"**{c}**" if metric.decided else c for c in cells)]))
+    lines += ["", _escaped(_legend(found)), ""]
+    for reason, names in _missing(found).items():
+        lines.append(f"- {', '.join(names)}: {_escaped(reason)}.")
+    lines += [f"- `{caveat.code}` {_escaped(caveat.sentence)}" for caveat in found.caveats]
+    if found.gates:
+        lines += ["", _cells(["condition", "outcome", "what was seen"]), _cells(["---"] * 3)]
+        for result in found.gates:
+            words = (f"`{result.gate}`", f"**{result.outcome}**", _escaped(result.sentence))
+            lines.append(_cells(words))
+    return "\n".join(lines)
+
+
+def junit_xml(found: RunComparison, undecided: str) -> bytes:
+    """One test case for each gate. `undecided`: is such a gate a `fail`, or skipped (`pass`)?"""
+    worst = {"pass": None, "fail": "failure", "undecided": "skipped"}
+    if undecided == "fail":
+        worst["undecided"] = "failure"
+    kinds = [worst[result.outcome] for result in found.gates]
+    suite = ET.Element(
+        "testsuite",
+        name="perwatt compare",
+        tests=str(len(kinds)),
+        failures=str(kinds.count("failure")),
+        skipped=str(kinds.count("skipped")),
+        errors="0",
+    )
+    for result, kind in zip(found.gates, kinds, strict=True):
+        case = ET.SubElement(
+            suite, "testcase", name=result.gate, classname=f"{found.b.name} against {found.a.name}"
+        )
+        if kind is not None:
+            ET.SubElement(case, kind, message=result.sentence)
+        ET.SubElement(case, "system-out").text = f"{result.sentence}\n{found.headline}"
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _side(side: SideSummary) -> str:
+    joules = f"{side.boundary}, grade {side.grade}" if side.grade else "no joules"
+    failed = f", {side.failed} failed" if side.failed else ""
+    return (
+        f"{side.label} in {side.directory}, on {side.device or 'an unknown device'}, {side.load},"
+        f" {side.workload} ({side.items} items{failed}), {joules}"
+    )
+
+
+def _row(metric: PairedMetric) -> list[str]:
+    gap = metric.difference
+    difference = _ended(gap, 100, " pt") if metric.unit == "share" else _words(gap, signed=True)
+    return [
+        metric.title,
+        _words(metric.a),
+        _words(metric.b),
+        _ended(metric.ratio, 1, "×", signed=False),
+        difference,
+        _effect(metric),
+        "–" if metric.p_adjusted is None else f"{metric.p_adjusted:.2g}",
+    ]
+
+
+def _effect(metric: PairedMetric) -> str:
+    name, size = ("h", metric.h) if metric.h.value is not None else ("dz", metric.dz)
+    return "–" if size.value is None else f"{name} {size.value:+.2f}".replace("-", "−")
+
+
+def _legend(found: RunComparison) -> str:
+    apart = any(caveat.code == "sensors" for caveat in found.caveats)
+    sensor = " Each side's sensor has its own error in the ratio of joules." if apart else ""
+    return (
+        f"95% intervals, paired over {found.items} common items ({found.clusters} independent)."
+        " Bold: decided, p ≤ 0.05 after Holm's correction. A to D: the"
+        " joules' grade. h: Cohen's, of shares; dz: mean"
+        f" difference over its standard deviation.{sensor}"
+    )
+
+
+def _missing(found: RunComparison) -> dict[str, list[str]]:
+    """Titles of what could not be compared, by reason."""
+    reasons: dict[str, list[str]] = {}
+    for metric in found.metrics:
+        if metric.ratio.value is None and metric.difference.value is None:
+            reasons.setdefault(metric.ratio.reason or "unknown", []).append(metric.title)
+    return reasons
+
+
+def _words(estimate: Estimate, *, signed: bool = False) -> str:
+    if estimate.value is None:
+        return "–"
+    text = _number(estimate.value, estimate.unit, signed=signed)
+    if estimate.low is not None and estimate.high is not None:
+        both = (estimate.low, estimate.high)
+        low, high = (_number(end, estimate.unit, signed=signed) for end in both)
+        unit = _UNIT.search(text)
+        if unit and low.endswith(unit[0]) and high.endswith(unit[0]):
+            # Said once: 1.98 J [1.93, 2.03].
+            low, high = low.removesuffix(unit[0]), high.removesuffix(unit[0])
+        text += f" [{low}, {high}]"
+    return text if estimate.grade is None or signed else f"{text} {estimate.grade}"
+
+
+def _number(value: float, unit: str, *, signed: bool) -> str:
+    text = format_value(value, unit)
+    return (f"+{text}" if signed and value > 0 else text).replace("-", "−")
+
+
+def _ended(estimate: Estimate, scale: float, unit: str, *, signed: bool = True) -> str:
+    if estimate.value is None:
+        return "–"
+    form = "+.1f" if signed else ".3g"
+    text = f"{estimate.value * scale:{form}}{unit}"
+    if estimate.low is not None and estimate.high is not None:
+        text += f" [{estimate.low * scale:{form}}, {estimate.high * scale:{form}}]"
+    return text.replace("-", "−")
+
+
+def _cells(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """Text that no Markdown reads as its own, and that stays in its cell."""
+    for mark in "\\`*_|<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text
