@@ -1,12 +1,14 @@
-"""What the readers of other tools' files make of them: answers and scores, no joules."""
+"""What the readers of other tools' files make of them: answers, scores, and what was published."""
 
 from __future__ import annotations
 
 import msgspec
 
-from perwatt.core.records import Message
+from perwatt.core.estimate import Grade
+from perwatt.core.records import Boundary, Message, PairIdentity, Verdict
+from perwatt.core.study import Published
 
-__all__ = ["Answer", "Foreign", "ForeignScore", "as_value"]
+__all__ = ["Answer", "Foreign", "ForeignScore", "Marks", "Metered", "as_value"]
 
 
 class ForeignScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,11 +22,34 @@ class ForeignScore(msgspec.Struct, frozen=True, kw_only=True):
     explanation: str | None = None
 
 
+class Marks(msgspec.Struct, frozen=True, kw_only=True):
+    """When what happened to one request, in nanoseconds of one clock that is the file's own."""
+
+    dispatched_ns: int
+    scheduled_ns: int | None = None
+    first_chunk_ns: int | None = None
+    first_answer_ns: int | None = None
+    last_chunk_ns: int | None = None
+    chunk_offsets_ns: tuple[int, ...] = ()
+
+
+class Metered(msgspec.Struct, frozen=True, kw_only=True):
+    """Joules that the tool gave one request. Their split is the tool's own, without interval."""
+
+    energy_j: float
+    boundary: Boundary
+    grade: Grade
+    prefill_j: float | None = None
+    decode_j: float | None = None
+    flags: tuple[str, ...] = ()
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt of one model at one item. Missing is None: a table of scores has no text."""
+    """One attempt of one pair at one item. Missing is None: a table of scores has no text."""
 
     item_id: str
     model: str
+    """The model's name, or a key of `Foreign.pairs`."""
     kind: str
     """The task it belongs to there."""
     repeat: int = 0
@@ -36,26 +61,43 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     finish_reason: str | None = None
     error: str | None = None
+    cancelled: bool = False
+    """It was stopped before its end, by the tool and not by a fault."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
     asked_s: float | None = None
     """Wall-clock seconds since 1970 at which it was asked, and at which its answer was whole."""
     answered_s: float | None = None
+    marks: Marks | None = None
+    """In place of the two above, where the file has finer ones."""
+    load: str | None = None
+    """In perwatt's words where it can be said in them. None: the tool does not say."""
+    metered: Metered | None = None
     scores: tuple[ForeignScore, ...] = ()
 
 
 class Foreign(msgspec.Struct, frozen=True, kw_only=True):
-    """One file."""
+    """One file, or one folder of files that belong together."""
 
     tool: str
     """Such as `Inspect 0.3.285`."""
     file: str
     """Its name without its folder."""
-    answers: tuple[Answer, ...]
+    answers: tuple[Answer, ...] = ()
+    published: tuple[Published, ...] = ()
+    """The tool's own figures, as it gives them."""
+    pairs: tuple[PairIdentity, ...] = ()
+    """Those that are known by more than a name."""
     scorer: str | None = None
     """The scorer whose word is the headline there."""
+    started_s: float | None = None
+    """Wall-clock seconds since 1970, where `marks` do not say."""
     notes: tuple[str, ...] = ()
     """What could not be carried over, a sentence each."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What a reader must know of this tool's numbers before quoting them."""
 
 
 def as_value(value: object) -> float | None:
