@@ -1,0 +1,62 @@
+"""Stated ratios against the cells that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perwatt.audit.claims import Ratio
+from perwatt.audit.finding import Check, Finding, of
+from perwatt.audit.interval import Interval
+from perwatt.audit.tables import Cell, Publication
+
+__all__ = ["Ratios", "pairs"]
+
+
+def pairs(publication: Publication, claim: Ratio) -> Iterator[tuple[Cell, Cell]]:
+    """Cells of `of` and `to` that agree in every key but those the claim goes across."""
+
+    def rest(cell: Cell) -> frozenset[tuple[str, str]]:
+        return frozenset(pair for pair in cell.scope if pair[0] not in claim.across)
+
+    below = {rest(cell): cell for cell in publication.find(claim.to)}
+    for cell in publication.find(claim.of):
+        if rest(cell) in below:
+            yield cell, below[rest(cell)]
+
+
+class Ratios:
+    """Each pair of cells must give the ratio that was stated, or lie in the range."""
+
+    name = "ratio"
+    recomputes = "stated ratios and ranges of ratios"
+    formula = "of / to, over the rounding of both, must reach the rounding of what is stated"
+
+    def __call__(self, publication: Publication, /) -> Iterator[Check]:
+        for claim in publication.claims:
+            if isinstance(claim, Ratio):
+                for above, below in pairs(publication, claim):
+                    yield self._check(claim, above, below, publication)
+
+    def _check(self, claim: Ratio, above: Cell, below: Cell, publication: Publication) -> Check:
+        printed, stated, _ = publication.value_of(claim.printed)
+        ratio = above.interval / below.interval
+        if claim.bound == "at least":
+            stated = Interval(stated.low, float("inf"))
+        elif claim.bound == "at most":
+            stated = Interval(float("-inf"), stated.high)
+        if ratio.meets(stated):
+            return Check()
+        value = above.value / below.value
+        return Check(
+            Finding(
+                rule=self.name,
+                severity="contradiction",
+                sentence=f"{claim.where} says {printed.text}x ({claim.says}), and {above.name} / "
+                f"{below.name} is {above.printed.text} / {below.printed.text} = {value:.3g}x.",
+                cells=of(above, below),
+                recomputed=f"{value:.4g}x",
+                tolerance=f"rounding of both allows {ratio.low:.3g}x to {ratio.high:.3g}x",
+                consistent=f"a range that reaches {value:.2g}x",
+                leaning=(claim.says,),
+            )
+        )

@@ -1,0 +1,50 @@
+"""Shares of counts: each part's percentage from its own count and the total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from perwatt.audit.finding import Check, Finding, of
+from perwatt.audit.tables import Cell, Publication
+
+__all__ = ["SharesOfCounts"]
+
+
+class SharesOfCounts:
+    """Where a row has a count and a share, and the count over all is printed somewhere."""
+
+    name = "share-of-count"
+    recomputes = "shares, from the counts behind them"
+    formula = "share = count / the count over all of one of its keys"
+
+    def __call__(self, publication: Publication, /) -> Iterator[Check]:
+        counts = {cell.scope: cell for cell in reversed(publication.of_role("count"))}
+        for row in publication.rows:
+            roles: dict[str, Cell] = {cell.role: cell for cell in row}
+            if not {"count", "share"} <= roles.keys():
+                continue
+            count, share = roles["count"], roles["share"]
+            whole = next(
+                (counts[count.scope - {k}] for k in count.scope if count.scope - {k} in counts),
+                None,
+            )
+            if whole is None:
+                continue
+            made = count.interval / whole.interval
+            if made.meets(share.interval):
+                yield Check()
+                continue
+            value = share.text(made.middle)
+            yield Check(
+                Finding(
+                    rule=self.name,
+                    severity="contradiction",
+                    sentence=f"{share.name} is printed as {share.printed.text}{share.unit}, and "
+                    f"{count.printed.text} of {whole.printed.text} ({whole.table}) is {value}.",
+                    cells=of(share, count, whole),
+                    recomputed=value,
+                    tolerance="rounding of all three",
+                    consistent=value,
+                    leaning=publication.leaning_on((share, count)),
+                )
+            )
