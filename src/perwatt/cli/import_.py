@@ -1,14 +1,19 @@
-"""`perwatt import FILE…`: answers and scores of other tools as a run to compare and report."""
+"""`perwatt import FILE…`: what other tools measured as a run to compare, study and report."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from perwatt.cli.run import Json, show_result
 from perwatt.core.errors import SpecError
+
+if TYPE_CHECKING:
+    from perwatt.store.exchange.foreign import Foreign
 
 __all__ = ["import_"]
 
@@ -17,11 +22,16 @@ def import_(
     *files: Annotated[
         Path,
         Parameter(
-            help="Inspect's .eval or .json logs, lm-eval's samples_….jsonl, or a .csv, .tsv, .jsonl"
-            " or .parquet table of item, model and score."
+            help="Files or folders of Inspect, lm-eval, ML.ENERGY, AIPerf, GuideLLM, vLLM bench,"
+            " llama-bench, optimum-benchmark or intelligence-per-watt, or a .csv, .tsv, .jsonl or"
+            " .parquet table of item, model and score."
         ),
     ],
-    out: Annotated[Path, Parameter(help="Run directory to make.")],
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Run directory to make.")],
+    tool: Annotated[
+        str | None,
+        Parameter(help="Whose files they are, such as guidellm; default: told by their content."),
+    ] = None,
     scorer: Annotated[
         str | None,
         Parameter(help="Whose score counts, where a file holds several; default: its headline."),
@@ -33,7 +43,7 @@ def import_(
     scale: Annotated[float, Parameter(help="Of a table: the best score; 100 for per cent.")] = 1.0,
     json: Json = False,
 ) -> None:
-    """Read scores of other tools as a run. Nothing is asked; no joules are known."""
+    """Read what other tools measured as a run. Nothing is asked; what they lack stays unknown."""
     from perwatt.store.exchange.read import read_foreign
     from perwatt.store.exchange.to_run import write_run
 
@@ -44,8 +54,47 @@ def import_(
         msg = f"--scale {scale:g} is not usable: it is the best score, above 0."
         raise SpecError(msg, "Give 1, or 100 for per cent.")
     named = _named(columns)
-    write_run([read_foreign(file, named, scale) for file in files], out, scorer)
-    show_result(out, json=json)
+    foreign = [read_foreign(file, named, scale, tool) for file in files]
+    write_run(foreign, out, scorer)
+    if any(file.answers for file in foreign):
+        show_result(out, json=json)
+    else:
+        _show_published(foreign, out, json=json)
+    figures = sum(len(file.published) for file in foreign)
+    if figures:
+        print(
+            f"{figures} figures are as their tool published them: "
+            f"perwatt study {out} --table published",
+            file=sys.stderr,
+        )
+
+
+def _show_published(foreign: Sequence[Foreign], out: Path, *, json: bool) -> None:
+    """Of a run without requests, which has no summary: what was read, and what to know of it."""
+    import msgspec
+
+    from perwatt.store.rundir import read_run
+
+    run = read_run(out)
+    rows = [row for file in foreign for row in file.published]
+    if json:
+        told = {
+            "name": run["name"],
+            "imported": run["imported"],
+            "energy": run["energy"]["line"],
+            "pairs": run["pairs"],
+            "verdicts": run["verdicts"],
+            "published": rows,
+        }
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        return
+    places = {(row.pair_id, row.workload, row.load) for row in rows}
+    tools = ", ".join(run["imported"]["tools"])
+    print(f"{run['energy']['line']}.")
+    print(f"{tools}: {len(places)} configurations of {len(run['pairs'])} pairs.")
+    for verdict in run["verdicts"]:
+        print(f"[{verdict['severity']}] {verdict['sentence']}")
+    print(f"\nRun directory: {out}")
 
 
 def _named(columns: str | None) -> dict[str, str]:
