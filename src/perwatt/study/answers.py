@@ -198,7 +198,7 @@ def _whole(name: str) -> str:
 # As metrics/conversations does: a turn that was asked again counts once, the later time.
 _CONVERSATION = f"""
 SELECT file_index, pair_id, stage, item_id, repeat,
-       {", ".join(f"(final).{name}" for name in _LAST)},
+       {", ".join(f"(final).{name} AS {name}" for name in _LAST)},
        {", ".join(_SUMMED)}
 FROM (SELECT file_index, pair_id, stage, item_id, repeat,
              arg_max({{{{{", ".join(f"'{name}': {name}" for name in _LAST)}}}}}, turn) AS final,
