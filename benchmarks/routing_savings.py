@@ -176,7 +176,7 @@ def day(trace: Path | None) -> Demand:
 def real(printed: Printed, mix: Mix, given: argparse.Namespace, demand: Demand) -> None:
     print("3. The same, made real one assumption at a time: % saved; answers lost, % of all")
     curve = batch_curve("Qwen3-8B", column("Table 15", "energy_j"))
-    at = curve.energy_j(16.0)
+    at = float(curve.energy_j(16.0))
     scaled = Mix.uniform(
         mix.local_right,
         local={r: x[0] * (at if r == "energy_j" else 1) for r, x in mix.local.used.items()},
@@ -220,12 +220,13 @@ def own_joules(share: Cell, given: argparse.Namespace, demand: Demand) -> None:
     local = local_joules()
     watts = column("Table 13", "ipw")[("Qwen3-8B", "M4 Max")].value * 1e-3
     seconds = watts / (column("Table 14", "ipj")[("Qwen3-8B", "M4 Max")].value * 1e-5)
+    there = float(curve.energy_j(16.0))
     mix = Mix.uniform(
         share.value / 100,
         local={"energy_j": local},
-        cloud={"energy_j": curve.energy_j(16.0)},
+        cloud={"energy_j": there},
         local_s=seconds,
-        cloud_s=curve.seconds(16.0),
+        cloud_s=float(curve.seconds(16.0)),
     )
     plant = Plant(
         cloud=CloudPlant(curve=curve, measured_at=16.0, full_at=16.0, standby_w=idle_w()),
@@ -233,14 +234,14 @@ def own_joules(share: Cell, given: argparse.Namespace, demand: Demand) -> None:
     )
     print(
         f"   a query: {local / 1e3:.1f} kJ and {seconds:.0f} s here,"
-        f" {curve.energy_j(16.0) / 1e3:.2f} kJ there; {given.standby_w:g} W of an idle local device"
+        f" {there / 1e3:.2f} kJ there; {given.standby_w:g} W of an idle local device"
     )
     for p in (1.0, 0.8):
         router = Router(
             false_cloud=1 - p,
             false_local=1 - p,
             noticed=given.noticed,
-            energy_j=given.router * curve.energy_j(16.0),
+            energy_j=given.router * there,
         )
         show(f"router {p}", waterfall(mix, router, plant, demand), ("energy_j",))
 

@@ -6,12 +6,11 @@ Beyond the points nothing is extrapolated: the nearest point stands, and `beyond
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 import numpy as np
 
 from perwatt.core.errors import SpecError
+from perwatt.routing.savings_mix import Floats
 
 __all__ = ["BatchCurve", "BatchPoint"]
 
@@ -59,24 +58,25 @@ class BatchCurve(msgspec.Struct, frozen=True):
                 kept.append(point)
         return tuple(kept)
 
-    def energy_j(self, in_flight: float) -> float:
+    def energy_j(self, in_flight: Floats | float) -> Floats:
+        """Per query, at one load or at many."""
         return self._at(in_flight, [p.energy_j for p in self.points])
 
-    def seconds(self, in_flight: float) -> float:
+    def seconds(self, in_flight: Floats | float) -> Floats:
         return self._at(in_flight, [p.seconds for p in self.points])
 
     def per_s(self, in_flight: float) -> float:
         """Queries per second of one machine at that load, which must be within the points."""
-        return min(in_flight, self.points[-1].in_flight) / self.seconds(in_flight)
+        return min(in_flight, self.points[-1].in_flight) / float(self.seconds(in_flight))
 
-    def in_flight_at(self, per_s: float) -> float:
+    def in_flight_at(self, per_s: Floats | float) -> Floats:
         """The load at which one machine finishes `per_s`; the smallest measured one below it (the
         machine is then idle for part of the time), the largest useful one above it."""
-        rates = [math.log(p.per_s) for p in self.rising]
-        loads = [math.log(p.in_flight) for p in self.rising]
-        if per_s <= 0:
-            return self.points[0].in_flight
-        return math.exp(float(np.interp(math.log(per_s), rates, loads)))
+        rising = self.rising
+        rates = np.log([p.per_s for p in rising])
+        loads = np.log([p.in_flight for p in rising])
+        wanted = np.log(np.maximum(per_s, rising[0].per_s))
+        return np.exp(np.interp(wanted, rates, loads))
 
     def beyond(self, in_flight: float) -> bool:
         """Is this load outside what was measured?"""
@@ -84,7 +84,6 @@ class BatchCurve(msgspec.Struct, frozen=True):
         first, last = self.points[0].in_flight, self.points[-1].in_flight
         return not first * (1 - slack) <= in_flight <= last * (1 + slack)
 
-    def _at(self, in_flight: float, values: list[float]) -> float:
-        loads = [math.log(p.in_flight) for p in self.points]
-        logs = [math.log(value) for value in values]
-        return math.exp(float(np.interp(math.log(in_flight), loads, logs)))
+    def _at(self, in_flight: Floats | float, values: list[float]) -> Floats:
+        loads = np.log([p.in_flight for p in self.points])
+        return np.exp(np.interp(np.log(in_flight), loads, np.log(values)))

@@ -89,20 +89,18 @@ def use_cloud(plant: CloudPlant, demand: Demand, rates: Floats) -> CloudUse:
     if total <= 0.0 or machines == 0:
         return CloudUse(1.0, 1.0, _standby(machines, plant, demand), machines, 0.0, False)
     each = rates / machines
-    loads = [curve.in_flight_at(float(rate)) for rate in each]
+    loads = curve.in_flight_at(each)
     lowest = curve.points[0].per_s
     idle = float(np.maximum(0.0, 1.0 - each / lowest).sum()) * machines * plant.standby_w
-    reference = curve.energy_j(plant.measured_at)
-    seconds = curve.seconds(plant.measured_at)
-    joules = np.array([curve.energy_j(load) for load in loads]) / reference
-    longer = np.array([curve.seconds(load) for load in loads]) / seconds
+    joules = curve.energy_j(loads) / curve.energy_j(plant.measured_at)
+    longer = curve.seconds(loads) / curve.seconds(plant.measured_at)
     top = curve.rising[-1].per_s
     return CloudUse(
         scale=float(rates @ joules) / total,
         seconds_scale=float(rates @ longer) / total,
         standby_j=idle * demand.bin_s / demand.queries,
         machines=machines,
-        in_flight_peak=max(loads),
+        in_flight_peak=float(loads.max()),
         beyond=curve.beyond(plant.full_at)
         or curve.beyond(plant.measured_at)
         or float(each.max()) > top * (1 + 1e-9),
