@@ -158,28 +158,37 @@ class Publication:
             raise LookupError(msg)
         return printed, printed.rounding, ()
 
+    @cached_property
+    def _used_by(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """What each claim says, and the names of the cells that it is of."""
+        return tuple(
+            (
+                claim.says,
+                frozenset(
+                    cell.name
+                    for operand in claim.operands()
+                    if isinstance(operand, Mapping)
+                    for cell in self.find(operand)
+                ),
+            )
+            for claim in self.claims
+        )
+
     def leaning_on(self, cells: tuple[Cell, ...]) -> tuple[str, ...]:
         """What the publication says that uses one of `cells`."""
-        wanted = {cell.name for cell in cells}
-        return tuple(
-            claim.says
-            for claim in self.claims
-            if any(
-                cell.name in wanted
-                for operand in claim.operands()
-                if isinstance(operand, Mapping)
-                for cell in self.find(operand)
-            )
-        )
+        names = {cell.name for cell in cells}
+        return tuple(says for says, used in self._used_by if names & used)
 
 
 def _is_named(cell: Cell, selector: Selector) -> bool:
-    if any(value == TOTAL and key not in selector for key, value in cell.keys.items()):
-        return False  # a row over all is none of those it is over
-    for key, wanted in selector.items():
-        has = {"table": cell.table, "column": cell.column, "role": cell.role}.get(
-            key, cell.keys.get(key)
-        )
+    # The table first: it alone leaves out nearly all cells.
+    for key in ("table", *selector.keys() - {"table"}) if "table" in selector else selector:
+        wanted = selector[key]
+        has = getattr(cell, key) if key in _FIELDS else cell.keys.get(key)
         if has not in ([str(w) for w in wanted] if isinstance(wanted, list) else [str(wanted)]):
             return False
-    return True
+    # A row over all is none of those it is over.
+    return not any(value == TOTAL and key not in selector for key, value in cell.keys.items())
+
+
+_FIELDS = {"table", "column", "role"}

@@ -52,11 +52,12 @@ class LinearSavings:
             f"({cell.printed.value - accuracy * best.printed.value:+.2f})"
             for cell, best in both
         )
+        near = "" if exact == len(both) else f"within {_NEAR:.0%} of "
         fitted = [cell.value / best.value for cell, best in both if best.value]
         return Finding(
             rule=self.name,
             severity="unsupported",
-            sentence=f"{both[0][0].table}: what a router of accuracy {accuracy:g} saves is its "
+            sentence=f"{both[0][0].table}: what a router of accuracy {accuracy:g} saves is {near}its "
             f"accuracy times what the oracle saves ({each}), {exact} of {len(both)} within "
             f"rounding (as if it were {min(fitted):.4f} to {max(fitted):.4f}): no router's cost, "
             "wrong turn, lost answer, standby or queue is in it.",
