@@ -1,8 +1,8 @@
 """The study harness's later traces, `ipw run` and `ipw bench`: a JSON line for each query.
 
-Fields are those of `QueryTrace.to_dict` in HazyResearch/intelligence-per-watt (execution/trace.py):
-turns with tokens and joules, and where there are none, the query's own. Model and hardware are in
-the config of the summary.json beside it.
+Fields are those of `QueryTrace.to_dict` in HazyResearch/intelligence-per-watt (execution/trace.py,
+cli/run.py of 097dfd56): turns with tokens and joules, and where there are none, the query's own.
+Model, agent and concurrency are in the config of the summary.json beside it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from perwatt.core.errors import FileError
 from perwatt.core.records import Message, PairIdentity, Verdict
 from perwatt.store.exchange.fields import Fields, read_json, read_lines
 from perwatt.store.exchange.foreign import Answer, Foreign, ForeignScore, Marks, Metered
+from perwatt.store.exchange.sheet import as_closed
 
-__all__ = ["is_trace", "read_traces"]
+__all__ = ["TRACES", "is_trace", "read_traces"]
 
+TRACES = "traces.jsonl"
 SCORER = "is_resolved"
-TRACES = "Joules of a query are what its GPUs drew between its first and its last sample, idle"
-TRACES += " included; how they were read is not in the file, so they are graded C."
+JOULES = "Joules of a query are what its GPUs drew between its first and its last sample, idle"
+JOULES += " included; how they were read is not in the file, so they are graded C."
 SHARED = (
     "queries overlap by the harness's own word: each bears the whole device's joules, so joules"
 )
@@ -33,7 +35,8 @@ def is_trace(values: Any) -> bool:
 
 
 def read_traces(path: Path) -> Foreign:
-    """The JSON lines. Raises FileError naming the line and the field."""
+    """The JSON lines, or their folder. Raises FileError naming the line and the field."""
+    path = path / TRACES if path.is_dir() else path
     beside = path.with_name("summary.json")
     summary = Fields(read_json(beside), str(beside)) if beside.is_file() else Fields({}, path.name)
     config = summary.maybe("config") or Fields({}, summary.place)
@@ -42,14 +45,13 @@ def read_traces(path: Path) -> Foreign:
     if not lines:
         msg = f"{path} holds no trace."
         raise FileError(msg, "Let ipw finish a query.")
-    answers = _answers(lines, model)
+    together = config.number("concurrency") or 1
+    answers = _answers(lines, model, as_closed(together))
     verdicts = []
     if any(answer.metered for answer in answers):
-        verdicts.append(Verdict(code="imported-method", severity="warning", sentence=TRACES))
-    shared = sum(line.values.get("shared_device_warning") is True for line in lines)
-    if shared:
-        sentence = f"{shared} {SHARED}"
-        verdicts.append(Verdict(code="imported-shared", severity="invalid", sentence=sentence))
+        verdicts.append(Verdict(code="imported-method", severity="warning", sentence=JOULES))
+    if together > 1 or any(line.values.get("shared_device_warning") is True for line in lines):
+        verdicts.append(Verdict(code="imported-shared", severity="invalid", sentence=SHARED))
     without = sum(answer.metered is None for answer in answers)
     if 0 < without < len(answers):
         sentence = f"{without} of {len(answers)} queries have no joules."
@@ -58,8 +60,7 @@ def read_traces(path: Path) -> Foreign:
         pair_id=model,
         label=model,
         model=model,
-        engine=config.text("client") or config.text("client_id") or "unknown",
-        device=config.text("hardware") or summary.text("hardware_label"),
+        engine=f"agent {config.text('agent')}" if "agent" in config else "unknown",
     )
     return Foreign(
         tool="intelligence-per-watt",
@@ -72,7 +73,7 @@ def read_traces(path: Path) -> Foreign:
     )
 
 
-def _answers(lines: Sequence[Fields], model: str) -> tuple[Answer, ...]:
+def _answers(lines: Sequence[Fields], model: str, load: str) -> tuple[Answer, ...]:
     seen: dict[str, int] = {}
     answers = []
     for line in lines:
@@ -99,7 +100,7 @@ def _answers(lines: Sequence[Fields], model: str) -> tuple[Answer, ...]:
                 prompt_tokens=_total(turn.tokens("input_tokens") for turn in turns),
                 completion_tokens=_total(turn.tokens("output_tokens") for turn in turns),
                 marks=Marks(dispatched_ns=0, last_chunk_ns=line.ns("total_wall_clock_s", 1)),
-                load="closed:1",
+                load=load,
                 metered=None
                 if joules is None or joules < 0
                 else Metered(energy_j=joules, boundary="accelerator", grade="C"),

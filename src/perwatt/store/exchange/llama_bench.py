@@ -147,7 +147,9 @@ def _identity(test: Fields, varied: list[str]) -> PairIdentity:
     file = PureWindowsPath(test.needed("model_filename")).name  # which splits at / and \\ alike
     kind = test.text("model_type")
     device = test.text("gpu_info") or test.text("cpu_info")
-    settings = {name: test.values[name] for name in _SETTINGS if name in test}
+    given = {name: test.values[name] for name in _SETTINGS if name in test}
+    # JSON says true and false where CSV says 1 and 0; the pair is one.
+    settings = {k: int(v) if isinstance(v, bool) else v for k, v in given.items()}
     digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:6]
     words = [f"{name} {settings.get(name)}" for name in varied]
     return PairIdentity(

@@ -16,7 +16,7 @@ from perwatt.store.exchange.foreign import Foreign
 from perwatt.store.exchange.guidellm import is_guidellm, read_guidellm
 from perwatt.store.exchange.inspect_read import read_inspect
 from perwatt.store.exchange.intelligence_per_watt import is_ipw_folder, read_ipw
-from perwatt.store.exchange.intelligence_per_watt_traces import is_trace, read_traces
+from perwatt.store.exchange.intelligence_per_watt_traces import TRACES, is_trace, read_traces
 from perwatt.store.exchange.llama_bench import (
     is_llama_bench,
     is_llama_bench_header,
@@ -99,7 +99,7 @@ def _reader(tool: str, path: Path) -> Callable[[Path], Foreign]:
         case "mlenergy":
             return read_mlenergy_csv if path.suffix == ".csv" else read_mlenergy_json
         case "intelligence-per-watt":
-            return read_ipw if path.is_dir() else read_traces
+            return read_ipw if is_ipw_folder(path) else read_traces
     readers = {
         "aiperf": read_aiperf,
         "guidellm": read_guidellm,
@@ -113,7 +113,7 @@ def _reader(tool: str, path: Path) -> Callable[[Path], Foreign]:
 def _of_folder(path: Path) -> str:
     if (path / aiperf.AGGREGATES).is_file():
         return "aiperf"
-    if is_ipw_folder(path):
+    if is_ipw_folder(path) or (path / TRACES).is_file():
         return "intelligence-per-watt"
     if any((path / name).is_file() for name in (optimum.REPORT, optimum.WHOLE)):
         return "optimum-benchmark"

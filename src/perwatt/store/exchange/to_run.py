@@ -190,7 +190,8 @@ def _verdicts(foreign: Sequence[Foreign], tools: Sequence[str]) -> list[Verdict]
     read = f"Read from files of {', '.join(tools)}: perwatt neither asked nor scored"
     joules = any(a.metered for file in foreign for a in file.answers)
     joules |= any(row.estimate.grade for file in foreign for row in file.published)
-    sentence = f"{read}, and {'the joules are its own' if joules else 'no joules are known'}."
+    known = "the joules are the tool's own" if joules else "no joules are known"
+    sentence = f"{read}, and {known}."
     mend = "For joules of each request, let that tool ask through `perwatt serve`."
     found = [Verdict(code="imported", severity="note", sentence=sentence, mend=mend)]
     found += [

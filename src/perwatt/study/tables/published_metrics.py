@@ -123,8 +123,8 @@ QUANTITIES = (
         name="itl_p50_s",
         title="ITL p50",
         unit="s",
-        what="Median time between tokens, not alike: vLLM's is over all gaps between chunks, AIPerf's"
-        " and GuideLLM's over each request's mean gap.",
+        what="Median time between tokens, not alike: vLLM's is of all gaps between chunks, AIPerf's"
+        " and GuideLLM's of each request's mean gap.",
         said=(
             Said("mlenergy.itl_ms_p50", _MS),
             Said("aiperf.inter_token_latency.p50", _MS),

@@ -1,0 +1,235 @@
+"""Other tools' requests as rows with marks, tokens and joules."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from perwatt.core.errors import FileError
+from perwatt.store.exchange.foreign import Foreign
+from perwatt.store.exchange.read import read_foreign
+from perwatt.store.exchange.to_run import write_run
+from perwatt.store.load import load_tables
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "exchange"
+
+
+def rows_of(foreign: Foreign, out: Path) -> list[dict[str, Any]]:
+    write_run([foreign], out)
+    table = load_tables(out).requests
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
+def test_aiperfs_requests_have_its_own_times(tmp_path: Path) -> None:
+    foreign = read_foreign(GOLDEN / "aiperf")
+    rows = rows_of(foreign, tmp_path / "run")
+    lines = [
+        json.loads(line)
+        for line in (GOLDEN / "aiperf" / "profile_export.jsonl").read_text().splitlines()
+    ]
+    assert len(rows) == len(lines) == 6
+    assert min(row["scheduled_ns"] for row in rows) == 0
+    by_id = {row["item_id"].rsplit("/", 1)[1]: row for row in rows}
+    for line in lines:
+        row, said = by_id[line["metadata"]["x_request_id"]], line["metrics"]
+        ttft_ms = (row["first_chunk_ns"] - row["dispatched_ns"]) / 1e6
+        assert ttft_ms == pytest.approx(said["time_to_first_token"]["value"], abs=1e-6)
+        latency_ms = (row["last_chunk_ns"] - row["dispatched_ns"]) / 1e6
+        assert latency_ms == pytest.approx(said["request_latency"]["value"], abs=1e-6)
+        assert row["dispatched_ns"] >= row["scheduled_ns"]
+        # Its gaps, summed, end where its latency does.
+        assert row["chunk_offsets_ns"][-1] / 1e6 == pytest.approx(latency_ms, abs=1e-3)
+        assert (row["completion_tokens"], row["energy_gross_j"]) == (8, None)
+    assert load_tables(tmp_path / "run").run["spec"]["load"] == "closed:2"
+
+
+def test_aiperfs_energy_is_graded_by_how_it_was_read(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "aiperf", tmp_path / "aiperf")
+    file = tmp_path / "aiperf" / "profile_export_aiperf.json"
+    whole = json.loads(file.read_text())
+    whole["nvidia_energy_per_output_token"] = {"unit": "mJ/token", "avg": 250.0}
+    gpu = {"gpu_index": 0, "gpu_name": "H100", "metrics": {"gpu_power_usage": {"unit": "W"}}}
+    whole["telemetry_data"] = {"endpoints": {"localhost:9400": {"gpus": {"gpu_0": gpu}}}}
+    for field, grade in (("gpu_power_usage", "C"), ("energy_consumption", "B")):
+        gpu["metrics"] = {field: {"unit": "MJ"}}
+        file.write_text(json.dumps(whole))
+        foreign = read_foreign(tmp_path / "aiperf")
+        found = [r.estimate for r in foreign.published if "energy_per_output" in r.metric]
+        assert [(e.value, e.grade, e.boundary) for e in found] == [(250.0, grade, "accelerator")]
+        assert foreign.pairs[0].device == "1x H100"
+        assert "every GPU" in foreign.verdicts[0].sentence
+
+
+def test_guidellms_benchmarks_are_stages(tmp_path: Path) -> None:
+    foreign = read_foreign(GOLDEN / "guidellm.json")
+    rows = rows_of(foreign, tmp_path / "run")
+    assert [row["stage"] for row in rows] == [0, 0, 0, 1, 1, 1]
+    run = load_tables(tmp_path / "run").run
+    assert run["spec"]["load"] == "closed:1,closed:2"
+    said = json.loads((GOLDEN / "guidellm.json").read_text())["benchmarks"][0]["requests"]
+    for row, one in zip(rows, said["successful"], strict=False):
+        ttft_ms = (row["first_chunk_ns"] - row["dispatched_ns"]) / 1e6
+        assert ttft_ms == pytest.approx(one["time_to_first_token_ms"], abs=0.001)
+        assert row["text"] == one["output"]
+        assert (row["prompt_tokens"], row["completion_tokens"]) == (
+            one["prompt_tokens"],
+            one["output_tokens"],
+        )
+    ttft = next(r for r in foreign.published if r.metric == "guidellm.time_to_first_token_ms.mean")
+    assert ttft.estimate.n == 3
+    assert ttft.estimate.low is not None
+
+
+def test_what_guidellm_cut_or_lost_is_no_answer(tmp_path: Path) -> None:
+    whole = json.loads((GOLDEN / "guidellm.json").read_text())
+    requests = whole["benchmarks"][0]["requests"]
+    cut, lost = requests["successful"][1], requests["successful"][2]
+    lost["info"]["error"] = "connection reset"
+    requests["successful"] = requests["successful"][:1]
+    requests["incomplete"], requests["errored"] = [cut], [lost]
+    path = tmp_path / "g.json"
+    path.write_text(json.dumps(whole))
+    foreign = read_foreign(path)
+    rows = rows_of(foreign, tmp_path / "run")
+    assert [row["status"] for row in rows[:3]] == ["ok", "error", "cancelled"]
+    assert rows[1]["error"] == "connection reset"
+    assert "imported-cut" in [verdict.code for verdict in foreign.verdicts]
+
+
+def test_vllms_detailed_results_are_marks(tmp_path: Path) -> None:
+    rows = rows_of(read_foreign(GOLDEN / "vllm_detailed.json"), tmp_path / "run")
+    first, second, failed = rows
+    assert (first["dispatched_ns"], first["first_chunk_ns"]) == (0, 250_000_000)
+    assert first["chunk_offsets_ns"] == [250_000_000, 375_000_000, 500_000_000]
+    assert second["dispatched_ns"] == 125_000_000
+    assert second["last_chunk_ns"] == 125_000_000 + 1_000_000_000
+    assert (failed["status"], failed["error"]) == ("error", "Internal Server Error")
+    assert (failed["first_chunk_ns"], failed["completion_tokens"]) == (None, None)
+    assert load_tables(tmp_path / "run").run["spec"]["load"] == "closed:2"
+
+
+def test_older_results_of_vllm_say_that_starts_are_unknown(tmp_path: Path) -> None:
+    whole = json.loads((GOLDEN / "vllm_detailed.json").read_text())
+    del whole["start_times"]
+    (tmp_path / "old.json").write_text(json.dumps(whole))
+    foreign = read_foreign(tmp_path / "old.json")
+    assert [verdict.code for verdict in foreign.verdicts] == ["imported-marks"]
+    rows = rows_of(foreign, tmp_path / "run")
+    assert [row["dispatched_ns"] for row in rows] == [0, 0, 0]
+
+
+def query(
+    joules: float | None, seconds: float, watts: float, *, right: bool = False
+) -> dict[str, Any]:
+    """A row of the study harness's data set, as `dataclasses.asdict` makes it."""
+    stats = {"avg": watts, "max": watts, "median": watts, "min": watts}
+    metrics = {
+        "energy_metrics": {"per_query_joules": joules, "total_joules": joules},
+        "latency_metrics": {
+            "per_token_ms": 10.0,
+            "throughput_tokens_per_sec": 100.0,
+            "time_to_first_token_seconds": 0.25,
+            "total_query_seconds": seconds,
+        },
+        "power_metrics": {"gpu": {"per_query_watts": stats, "total_watts": stats}},
+        "token_metrics": {"input": 100, "output": 50, "total": 150},
+        "phase_metrics": {"prefill_energy_j": None, "decode_energy_j": None},
+        "gpu_info": {"name": "NVIDIA H100", "vendor": "NVIDIA", "backend": "nvml"},
+        "lm_correctness": right,
+        "lm_response": "It is 4.",
+    }
+    return {
+        "problem": "What is 2 + 2?",
+        "answer": "4",
+        "subject": "math",
+        "model_answers": {"acme/Wise-8B": "It is 4."},
+        "model_metrics": {"acme/Wise-8B": metrics},
+    }
+
+
+def profile(folder: Path, queries: Sequence[Mapping[str, Any]]) -> Path:
+    """What `Dataset.save_to_disk` and the harness leave: Arrow streams and summary.json."""
+    folder.mkdir()
+    table = pa.Table.from_pylist([dict(row) for row in queries])
+    with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink:
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+    (folder / "state.json").write_text("{}")
+    summary = {
+        "model": "acme/Wise-8B",
+        "profiler_config": {"client_id": "vllm", "dataset_id": "ipw"},
+        "dataset": "ipw",
+        "dataset_name": None,
+        "hardware_label": "H100",
+        "generated_at": 1795258517.25,
+        "total_queries": len(queries),
+        "versions": {"ipw": "0.1.0", "python": "3.12.1"},
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def test_the_study_harness_keeps_its_joules_and_loses_its_false_scores(tmp_path: Path) -> None:
+    foreign = read_foreign(profile(tmp_path / "p", [query(500.0, 2.0, 250.0), query(None, 1, 99)]))
+    assert foreign.tool == "intelligence-per-watt 0.1.0"
+    codes = [verdict.code for verdict in foreign.verdicts]
+    assert codes == ["imported-method", "imported-partial", "imported-unscored"]
+    one, other = rows_of(foreign, tmp_path / "run")
+    assert (one["energy_gross_j"], one["grade"], one["boundary"]) == (500.0, "B", "accelerator")
+    assert (one["energy_low_j"], one["energy_net_j"], one["power_mean_w"]) == (None, None, 250.0)
+    assert one["attribution"] == "the tool's own"
+    assert (one["first_chunk_ns"], one["last_chunk_ns"]) == (250_000_000, 2_000_000_000)
+    assert (one["score"], one["prompt_tokens"], one["completion_tokens"]) == (None, 100, 50)
+    assert (other["energy_gross_j"], other["grade"]) == (None, None)
+    run = load_tables(tmp_path / "run").run
+    assert run["energy"]["grade"] == "B"
+    assert run["pairs"]["acme/Wise-8B"]["device"] == "NVIDIA H100"
+
+
+def test_scores_that_were_made_are_taken(tmp_path: Path) -> None:
+    queries = [query(5.0, 2.0, 2.5, right=True), query(5.0, 2.0, 2.5)]
+    rows = rows_of(read_foreign(profile(tmp_path / "p", queries)), tmp_path / "run")
+    assert [row["score"] for row in rows] == [1.0, 0.0]
+
+
+def test_joules_that_stop_at_thirty_seconds_are_found(tmp_path: Path) -> None:
+    whole, cut = query(6000.0, 60.0, 100.0), query(3000.0, 60.0, 100.0)
+    foreign = read_foreign(profile(tmp_path / "a", [whole, cut, cut, query(100.0, 1.0, 100.0)]))
+    (buffer,) = [v for v in foreign.verdicts if v.code == "imported-buffer"]
+    assert buffer.severity == "invalid"
+    assert "2 of the 3 queries longer than 30 s" in buffer.sentence
+    sound = read_foreign(profile(tmp_path / "b", [whole, whole]))
+    assert "imported-buffer" not in [v.code for v in sound.verdicts]
+
+
+def test_a_cut_arrow_stream_is_named(tmp_path: Path) -> None:
+    folder = profile(tmp_path / "p", [query(5.0, 2.0, 2.5)] * 50)
+    file = folder / "data-00000-of-00001.arrow"
+    file.write_bytes(file.read_bytes()[:900])
+    with pytest.raises(FileError, match="no whole Arrow stream"):
+        read_foreign(folder)
+
+
+def test_the_harness_traces(tmp_path: Path) -> None:
+    foreign = read_foreign(GOLDEN / "ipw_run")
+    one, two, late = rows_of(foreign, tmp_path / "run")
+    assert (one["energy_gross_j"], one["prompt_tokens"], one["score"]) == (100.0, 250, 1.0)
+    assert (two["energy_gross_j"], two["completion_tokens"], two["score"]) == (75.5, None, 0.0)
+    assert (late["status"], late["error"], late["energy_gross_j"]) == ("error", "timed out", None)
+    assert one["pair_id"] == "acme/Wise-8B"
+    assert read_foreign(GOLDEN / "ipw_run" / "traces.jsonl").answers == foreign.answers
+
+
+def test_queries_that_overlapped_are_invalid(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "ipw_run", tmp_path / "r")
+    summary = tmp_path / "r" / "summary.json"
+    summary.write_text(summary.read_text().replace('"concurrency": 1', '"concurrency": 4'))
+    foreign = read_foreign(tmp_path / "r")
+    assert ("imported-shared", "invalid") in [(v.code, v.severity) for v in foreign.verdicts]
+    assert {answer.load for answer in foreign.answers} == {"closed:4"}
