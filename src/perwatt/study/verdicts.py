@@ -1,0 +1,83 @@
+"""What judges said of answers beside another one's, in both orders, from scores.parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from perwatt.study.pairs import device_of, loads_of
+from perwatt.study.study import Study
+
+__all__ = ["Verdict", "verdicts"]
+
+_ROWS = 20_000
+_OPTIONAL = {"stage": "0", "group": "NULL"}
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One answer as one or several judges saw it."""
+
+    pair: int
+    workload: str
+    cluster: str
+    leans: dict[str, tuple[int, int]]
+    """By judge: from −2, the other answer is much better, to 2; shown first, then second."""
+
+
+class _OfOne(msgspec.Struct):
+    leans: tuple[int, int] | None = None
+
+
+class _Detail(msgspec.Struct):
+    judges: dict[str, _OfOne] = {}
+
+
+def verdicts(study: Study) -> Iterator[Verdict]:
+    """All of them, a few thousand in memory at a time."""
+    index = {pair.key: number for number, pair in enumerate(study.pairs)}
+    decoder = msgspec.json.Decoder(_Detail)
+    for run in study.open_runs:
+        scores = run.path / "scores.parquet"
+        if not scores.is_file() or not run.requests.is_file():
+            continue
+        loads = loads_of(run.run)
+        places = {
+            (pair_id, stage): index[f"{pair_id} · {device_of(run, identity)} · {load}"]
+            for pair_id, identity in run.identities.items()
+            for stage, load in enumerate(loads)
+        }
+        for pair_id, stage, workload, cluster, detail in _rows(study, run.requests, scores):
+            judges = decoder.decode(detail).judges
+            leans = {name: said.leans for name, said in judges.items() if said.leans is not None}
+            pair = places.get((pair_id, stage))
+            if leans and pair is not None:
+                yield Verdict(pair, workload, cluster, leans)
+
+
+def _rows(study: Study, requests: Path, scores: Path) -> Iterator[tuple[Any, ...]]:
+    # A cursor of its own: the caller may ask the study other things between two rows.
+    db = study.db.cursor()
+    names = {
+        row[0]
+        for row in db.execute(
+            "DESCRIBE SELECT * FROM read_parquet([$file])", {"file": str(requests)}
+        ).fetchall()
+    }
+    stage, group = (
+        f'r."{name}"' if name in names else default for name, default in _OPTIONAL.items()
+    )
+    db.execute(
+        f"SELECT r.pair_id, coalesce({stage}, 0), r.workload, coalesce({group}, r.item_id), "
+        "s.detail FROM read_parquet([$scores]) AS s JOIN read_parquet([$requests]) AS r "
+        "USING (request_id) WHERE s.detail LIKE '%\"leans\"%' "
+        "AND r.status NOT IN ('cancelled', 'retried') ORDER BY request_id",
+        {"scores": str(scores), "requests": str(requests)},
+    )
+    try:
+        while rows := db.fetchmany(_ROWS):
+            yield from rows
+    finally:
+        db.close()
