@@ -53,12 +53,15 @@ def hand(directory: Path) -> Path:
 def test_by_hand(tmp_path: Path) -> None:
     with open_study([hand(tmp_path / "a")]) as study:
         table = coverage(study)
+    assert table is not None
+    assert [r["set"] for r in table.rows] == ["all", "local", "Qwen3"]
     everything, local = row(table, set="all"), row(table, set="local")
     assert (everything["pairs"], everything["items"]) == (3, 10)
     assert value(everything["coverage"]) == pytest.approx(0.9)
     assert value(everything["single"]) == pytest.approx(0.9)
     assert everything["best"] == CLOUD
     assert value(everything["gain"]) == 0
+    assert value(everything["flattered"]) == pytest.approx(0.9)
     # Right and cheapest: 4 at 1 J, 3 at 2 J, 2 at 8 J; where none is right, 1 J.
     assert value(everything["oracle_j"]) == pytest.approx((4 * 1 + 3 * 2 + 2 * 8 + 1) / 10)
     assert value(everything["all_j"]) == pytest.approx(11)

@@ -35,6 +35,8 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
     """How many of the pairs are right (in at least half of their tries)."""
     single: Floats
     """Share of right tries of the best single pair, chosen on the other folds."""
+    flattered: Floats
+    """The same of the pair that is best on these very items."""
     single_n: Ints
     """Its tries, and how many of them were right."""
     single_c: Ints
@@ -94,9 +96,10 @@ def _of_workload(
                 right=part["cover"][full],
                 several=part["several"][full].astype(np.int64),
                 single=part["single"][full],
+                flattered=part["flattered"][full],
                 single_n=part["single_n"][full].astype(np.int64),
                 single_c=part["single_c"][full].astype(np.int64),
-                best=Counter(chosen[number]),
+                best=Counter(chosen[number][:FOLDS]),
                 oracle_j=part["oracle"][full] * energy,
                 all_j=part["joules"][full] * energy,
                 single_j=part["single_j"][full],
@@ -114,6 +117,7 @@ _PARTS = {
     "oracle": f"coalesce(min(e) FILTER ({{in_set}} AND p >= {RIGHT}), min(e) FILTER ({{in_set}}))",
     "joules": "sum(e) FILTER ({in_set})",
     "single": "max(p) FILTER ({picked})",
+    "flattered": "max(p) FILTER (pair = {best})",
     "single_n": "max(n) FILTER ({picked})",
     "single_c": "max(c) FILTER ({picked})",
     "single_j": "max(e) FILTER ({picked})",
@@ -137,6 +141,7 @@ def _fetch(
             "in_set": in_set,
             "cover": product.format(in_set),
             "picked": f"pair = best_{number}",
+            "best": chosen[number][FOLDS],
         }
         parts += [f"{sql.format(**words)} AS {key}_{number}" for key, sql in _PARTS.items()]
     folds = ", ".join(
@@ -156,12 +161,12 @@ def _fetch(
 
 
 def _chosen(asked: Asked, workload: str, pairs: Sequence[int]) -> list[int]:
-    """For each fold, the pair that is right most often in the other folds."""
+    """For each fold, the pair that is right most often in the other folds; last, in all."""
     table = np.array([asked.folds[workload, pair] for pair in pairs])  # (pairs, folds, 2)
     total = table.sum(axis=1)
     best = []
-    for fold in range(FOLDS):
-        right, judged = (total - table[:, fold]).T
+    for fold in (*range(FOLDS), None):
+        right, judged = (total if fold is None else total - table[:, fold]).T
         if not judged.any():
             right, judged = total.T
         rate = np.divide(right, judged, out=np.full(len(pairs), -1.0), where=judged > 0)

@@ -60,7 +60,19 @@ def pair_sets(study: Study) -> tuple[list[PairSet], list[str]]:
             f"Of {unknown[0]}{more} neither size nor family is known, so it is in neither local "
             "nor cloud: --facts FILE.toml can tell."
         )
-    return [each for each in sets if each.pairs], notes
+    return _apart([each for each in sets if each.pairs], notes), notes
+
+
+def _apart(sets: Sequence[PairSet], notes: list[str]) -> list[PairSet]:
+    """Those of unlike pairs, and all that the user named."""
+    kept: list[PairSet] = []
+    for each in sets:
+        same = next((k for k in kept if set(k.pairs) == set(each.pairs)), None)
+        if same is None or each.given:
+            kept.append(each)
+        else:
+            notes.append(f"The pairs of {each.name} are those of {same.name}: one row for both.")
+    return kept
 
 
 def _resolved(
