@@ -101,3 +101,20 @@ def test_repeats_that_all_agree_still_have_an_interval() -> None:
     assert gap.high == pytest.approx(Z**2 / (10 + Z**2))
     ratio = share_ratio(Interval(value=1.0, low=1.0, high=1.0, n=10), gap, 0.5)
     assert ratio.high == pytest.approx(1 + 2 * Z**2 / (10 + Z**2))
+
+
+@pytest.mark.parametrize(("one", "other"), [(0.1, 0.1), (0.2, 0.05), (0.02, 0.02), (0.4, 0.1)])
+def test_tango_holds_the_truth_as_often_as_it_says(one: float, other: float) -> None:
+    """Summed over every outcome of 40 items, not drawn: a gate fails by chance once in 40."""
+    n, held, below = 40, 0.0, 0.0
+    for a in range(n + 1):
+        for b in range(n + 1 - a):
+            ways = math.comb(n, a) * math.comb(n - a, b)
+            chance = ways * one**a * other**b * (1 - one - other) ** (n - a - b)
+            if chance < 1e-7:
+                continue
+            low, high = tango_bounds(a, b, n)
+            held += chance * (low <= one - other <= high)
+            below += chance * (high < one - other)
+    assert held > 0.94
+    assert below < 0.032

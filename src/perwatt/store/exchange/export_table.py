@@ -23,7 +23,7 @@ from perwatt.store.tables import write_table
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["METRICS", "TABLES", "TEXT", "ExportRun", "copy_tables", "kept"]
+__all__ = ["METRICS", "TABLES", "TEXT", "ExportRun", "copy_table", "copy_tables", "kept"]
 
 METRICS = {
     "run_id": "VARCHAR",
@@ -103,17 +103,26 @@ def copy_tables(
         try:
             if table == "metrics":
                 write_table(own, _metric_columns(run), METRICS)
-            if source.is_file() and _copy(source, target, table, form, run, text, empty):
+            if source.is_file() and copy_table(
+                run, table, source, target, form, text=text, empty=empty
+            ):
                 written.append(target)
         finally:
             own.unlink(missing_ok=True)
     return written
 
 
-def _copy(
-    source: Path, target: Path, table: str, form: Form, run: ExportRun, text: bool, empty: bool
+def copy_table(
+    run: ExportRun,
+    table: str,
+    source: Path,
+    target: Path,
+    form: Form,
+    *,
+    text: bool = True,
+    empty: bool = True,
 ) -> bool:
-    """Was it written?"""
+    """Was it written? `table`: a name of TABLES, whose columns `target` gets. Errors as above."""
     with _connection(source, target) as connection:
         rows = f"read_parquet({_quoted(glob.escape(str(source)))})"
         found = {str(row[0]) for row in connection.execute(f"DESCRIBE FROM {rows}").fetchall()}
