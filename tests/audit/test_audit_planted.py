@@ -229,7 +229,7 @@ def test_every_rule_is_planted() -> None:
     assert sorted(PLANTS) == sorted(rule.name for rule in RULES)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_no_rule_fires_on_a_consistent_study(
     seed: int, made_up: Callable[[int], Any], audit: Audit
@@ -240,7 +240,7 @@ def test_no_rule_fires_on_a_consistent_study(
 
 
 @pytest.mark.parametrize("rule", sorted(PLANTS))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 10**6), pick=st.integers(0, 11), factor=st.floats(1.06, 3))
 def test_what_is_planted_is_found_and_named(
     rule: str, seed: int, pick: int, factor: float, made_up: Callable[[int], Any], audit: Audit

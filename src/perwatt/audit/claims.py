@@ -6,7 +6,7 @@ what it leaves out may be anything. An `Operand` is one printed number, or a sel
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -35,19 +35,17 @@ class _Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     says: str
     """In the publication's sense, in our words."""
 
-    def operands(self) -> tuple[Operand, ...]:
-        """Every number or selector in it."""
-        found: list[Operand] = []
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, dict) and name in _SELECTORS:
-                found.append(value)
-            elif isinstance(value, list) and name == "factors":
-                found += value
-        return tuple(found)
+    def selectors(self) -> tuple[Selector, ...]:
+        """Everything in it that names cells."""
+        found = [getattr(self, name) for name in self.__struct_fields__ if name in _NAMES_CELLS]
+        return tuple(one for one in (*found, *self.numbers()) if isinstance(one, dict))
+
+    def numbers(self) -> tuple[Operand, ...]:
+        """Everything in it that has to be one number."""
+        return ()
 
 
-_SELECTORS = {"of", "to", "printed", "weights", "left", "right", "singles"}
+_NAMES_CELLS = {"of", "to", "printed", "weights", "left", "right", "singles"}
 
 
 class Ratio(_Claim, frozen=True, tag="ratio"):
@@ -57,8 +55,10 @@ class Ratio(_Claim, frozen=True, tag="ratio"):
     of: Selector
     to: Selector
     across: list[str]
-    bound: str = "about"
-    """about; at least; at most."""
+    bound: Literal["about", "at least", "at most"] = "about"
+
+    def numbers(self) -> tuple[Operand, ...]:
+        return (self.printed,)
 
 
 class Product(_Claim, frozen=True, tag="product"):
@@ -66,6 +66,9 @@ class Product(_Claim, frozen=True, tag="product"):
 
     printed: Operand
     factors: list[Operand]
+
+    def numbers(self) -> tuple[Operand, ...]:
+        return (self.printed, *self.factors)
 
 
 class Decomposition(_Claim, frozen=True, tag="decomposition"):
@@ -76,8 +79,8 @@ class Decomposition(_Claim, frozen=True, tag="decomposition"):
     to: Selector
     factors: dict[str, str | int]
 
-    def operands(self) -> tuple[Operand, ...]:
-        return (self.of, self.to)
+    def numbers(self) -> tuple[Operand, ...]:
+        return (self.printed, self.of, self.to, *self.factors.values())
 
 
 class Mean(_Claim, frozen=True, tag="mean"):
@@ -89,6 +92,9 @@ class Mean(_Claim, frozen=True, tag="mean"):
     """Cells of the role count, matched on the keys that they have."""
     by: list[str] = []
 
+    def numbers(self) -> tuple[Operand, ...]:
+        return () if self.by else (self.printed,)
+
 
 class Sum(_Claim, frozen=True, tag="sum"):
     """`of` adds up to `printed`; each cell's own rounding is allowed for."""
@@ -96,14 +102,20 @@ class Sum(_Claim, frozen=True, tag="sum"):
     printed: Operand
     of: Selector
 
+    def numbers(self) -> tuple[Operand, ...]:
+        return (self.printed,)
+
 
 class Extreme(_Claim, frozen=True, tag="extreme"):
     """`printed` is the largest (or smallest) of `of`, and is `winner`'s."""
 
     printed: Operand
     of: Selector
-    which: str = "largest"
+    which: Literal["largest", "smallest"] = "largest"
     winner: dict[str, str] = {}
+
+    def numbers(self) -> tuple[Operand, ...]:
+        return (self.printed,)
 
 
 class Count(_Claim, frozen=True, tag="count"):
@@ -114,6 +126,9 @@ class Count(_Claim, frozen=True, tag="count"):
     distinct: str
     beside: int = 0
     """Those that the text has and the table cannot show."""
+
+    def numbers(self) -> tuple[Operand, ...]:
+        return (self.printed,)
 
 
 class Comparison(_Claim, frozen=True, tag="comparison"):

@@ -38,7 +38,7 @@ def audit_publication(publication: Publication, only: Sequence[str] = ()) -> Aud
             checks = list(rule(publication))
         except LookupError as error:
             msg = f"{source}: {error.args[0]}."
-            raise FileError(msg, "Name its table, column and keys in full.") from None
+            raise FileError(msg, "docs/audit.md shows what a claim may name.") from None
         found = [check.finding for check in checks if check.finding is not None]
         findings += [msgspec.structs.replace(finding, source=source) for finding in found]
         held = sum(check.held for check in checks)

@@ -187,8 +187,7 @@ def _publication(found: Sequence[tuple[str, _Document]]) -> Publication:
     )
     for name, document in found:
         for claim in document.claims:
-            for operand in claim.operands():
-                _check_operand(f"{name}: claim {claim.id!r}", operand, made)
+            _check_claim(name, claim, made)
     return made
 
 
@@ -201,18 +200,20 @@ def _source(told: Sequence[_Source]) -> Source:
     return Source(told[0].id, first("version"), first("title"), first("read"))
 
 
-def _check_operand(place: str, operand: object, made: Publication) -> None:
-    if isinstance(operand, dict):
-        if not made.find(operand):
-            named = ", ".join(f"{k} = {v!r}" for k, v in operand.items())
+def _check_claim(name: str, claim: Claim, made: Publication) -> None:
+    """Raises FileError for a claim about cells that are not there, or about none in particular."""
+    place = f"{name}: claim {claim.id!r}"
+    for selector in claim.selectors():
+        if not made.find(selector):
+            named = ", ".join(f"{k} = {v!r}" for k, v in selector.items())
             msg = f"{place}: {{{named}}} names no cell."
             raise FileError(msg, "Check the table's id, the column and the keys.")
-        return
-    try:
-        parse_printed(str(operand))
-    except ValueError as error:
-        msg = f"{place}: {error}."
-        raise FileError(msg, _MEND) from None
+    for number in claim.numbers():
+        try:
+            made.value_of(number)
+        except (LookupError, ValueError) as error:
+            msg = f"{place}: {error.args[0]}."
+            raise FileError(msg, "Name its table, column and keys in full.") from None
 
 
 def _table(name: str, table: _Table) -> Table:

@@ -165,10 +165,7 @@ class Publication:
             (
                 claim.says,
                 frozenset(
-                    cell.name
-                    for operand in claim.operands()
-                    if isinstance(operand, Mapping)
-                    for cell in self.find(operand)
+                    cell.name for selector in claim.selectors() for cell in self.find(selector)
                 ),
             )
             for claim in self.claims

@@ -57,7 +57,9 @@ def audit(
         found = [f for report in reports for f in report.findings]
         grave = [f for f in found if _RANK[f.severity] <= _RANK[fail_on]]
         if grave:
-            msg = f"{len(grave)} findings are of severity {fail_on} or graver."
+            are = "finding is" if len(grave) == 1 else "findings are"
+            graver = "" if fail_on == "contradiction" else " or graver"
+            msg = f"{len(grave)} {are} of severity {fail_on}{graver}."
             raise FailuresError(msg)
 
 

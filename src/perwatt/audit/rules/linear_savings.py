@@ -57,10 +57,10 @@ class LinearSavings:
         return Finding(
             rule=self.name,
             severity="unsupported",
-            sentence=f"{both[0][0].table}: what a router of accuracy {accuracy:g} saves is {near}its "
-            f"accuracy times what the oracle saves ({each}), {exact} of {len(both)} within "
-            f"rounding (as if it were {min(fitted):.4f} to {max(fitted):.4f}): no router's cost, "
-            "wrong turn, lost answer, standby or queue is in it.",
+            sentence=f"{both[0][0].table}: what a router of accuracy {accuracy:g} saves is "
+            f"{near}its accuracy times what the oracle saves ({each}), {exact} of {len(both)} "
+            f"within rounding (as if it were {min(fitted):.4f} to {max(fitted):.4f}): no router's "
+            "cost, wrong turn, lost answer, standby or queue is in it.",
             cells=of(*(cell for cells in both for cell in cells)),
             recomputed=each,
             tolerance=f"within {_NEAR:.0%} of the oracle's saving, for every resource",

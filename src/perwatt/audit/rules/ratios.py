@@ -34,7 +34,12 @@ class Ratios:
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
         for claim in publication.claims:
             if isinstance(claim, Ratio):
-                for above, below in pairs(publication, claim):
+                found = list(pairs(publication, claim))
+                if not found:
+                    across = ", ".join(claim.across)
+                    msg = f"claim {claim.id!r}: no two cells agree in every key but {across}"
+                    raise LookupError(msg)
+                for above, below in found:
                     yield self._check(claim, above, below, publication)
 
     def _check(self, claim: Ratio, above: Cell, below: Cell, publication: Publication) -> Check:

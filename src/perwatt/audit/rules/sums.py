@@ -13,7 +13,7 @@ __all__ = ["Counts", "Sums"]
 
 
 class Sums:
-    """Parts must add up to what is printed, each part's rounding allowed for."""
+    """Parts must add up to what is printed, each one's rounding allowed for. Whole tables only."""
 
     name = "sum"
     recomputes = "parts against their total"
@@ -24,6 +24,8 @@ class Sums:
             if not isinstance(claim, Sum):
                 continue
             parts = publication.find(claim.of)
+            if not all(part.complete for part in parts):
+                continue
             printed, stated, cells = publication.value_of(claim.printed)
             if not cells:  # a bare number is in the parts' printed unit
                 stated = stated * parts[0].scale

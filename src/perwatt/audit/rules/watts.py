@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 from perwatt.audit.interval import Interval
 from perwatt.audit.tables import Cell, Publication
@@ -40,6 +41,8 @@ def watts(publication: Publication) -> Iterator[Watts]:
             value = cells[0].interval / cells[1].interval
         else:
             continue
+        if not isfinite(value.high - value.low):
+            continue  # an IPW that rounds to 0 implies nothing
         yield Watts(
             device,
             row[0].keys.get("model"),
