@@ -26,6 +26,29 @@ SpecFile = Annotated[
     Path | None, Parameter(help="TOML file of these same options; options given here go over it.")
 ]
 
+Cluster = Annotated[
+    str | None,
+    Parameter(
+        help="Measure on the nodes of a Ray cluster, each with its own sensors: auto, HOST:PORT, or"
+        " local:N to try it here."
+    ),
+]
+Spread = Annotated[
+    str,
+    Parameter(
+        help="What the nodes of --cluster share out: pairs, items (over nodes that are alike), or"
+        " replicas: every node does everything."
+    ),
+]
+ShareMachine = Annotated[
+    bool,
+    Parameter(
+        help="Let nodes of one machine measure at the same time; each sees the others' joules.",
+        negative="",
+        show_default=False,
+    ),
+]
+
 
 @with_spec_options
 def run(
@@ -35,9 +58,17 @@ def run(
     *,
     json: Json = False,
     fail_on_errors: FailOnErrors = False,
+    cluster: Cluster = None,
+    spread: Spread = "pairs",
+    share_machine: ShareMachine = False,
 ) -> None:
     """Ask a workload of one or more pairs; measure, score and report."""
     resolved = RunSpec.resolve(given, spec)
+    if cluster is not None:
+        from perwatt.cli.run_cluster import run_on_cluster
+
+        run_on_cluster(resolved, cluster, spread, share_machine=share_machine, json=json)
+        return
     run_and_show(resolved, json=json, fail_on_errors=fail_on_errors)
 
 
