@@ -13,7 +13,7 @@ from perwatt.routing.savings_mix import RESOURCES, Mix, Queries, Resource
 from perwatt.routing.savings_plant import Plant
 from perwatt.routing.trace_demand import Demand
 
-__all__ = ["Step", "waterfall"]
+__all__ = ["Step", "stages", "waterfall"]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,14 +37,15 @@ def waterfall(
     plant = plant or Plant()
     mix = queries.mix() if isinstance(queries, Queries) else queries
     steps: list[Step] = []
-    for name, one_router, one_plant in _stages(router, plant):
+    for name, one_router, one_plant in stages(router, plant):
         savings = simulate(mix, one_router, one_plant, demand)
         before = steps[-1].savings if steps else None
         steps.append(_step(name, savings, before))
     return tuple(steps)
 
 
-def _stages(router: Router, plant: Plant) -> list[tuple[str, Router, Plant]]:
+def stages(router: Router, plant: Plant) -> list[tuple[str, Router, Plant]]:
+    """Name, router and plant of each step."""
     bare = Plant()
     at = Router(false_cloud=0.0, false_local=0.0)
     stages = [("oracle", at, bare)]
