@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,19 +50,22 @@ class Study:
         self.places = tuple(places)
         """Which rows of which runs are which pair's."""
         self.facts = load_facts(options.facts) if options.facts else Facts()
+        self._cells: tuple[Cell, ...] | None = None
         self._closing = closing.pop_all()
 
     @property
     def runs(self) -> tuple[StudyRun, ...]:
         return tuple(run.about for run in self.open_runs)
 
-    @cached_property
-    def _cells(self) -> tuple[Cell, ...]:
-        return make_cells(self.db, self.sources, self.places)
-
     def cells(self) -> tuple[Cell, ...]:
         """Every answer summed by pair, workload, kind, level and category: read once, then kept."""
+        if self._cells is None:
+            self._cells = make_cells(self.db, self.sources, self.places)
         return self._cells
+
+    def use_cells(self, cells: tuple[Cell, ...]) -> None:
+        """Cells of this study that were made elsewhere stand in for its own pass."""
+        self._cells = cells
 
     def close(self) -> None:
         self._closing.close()
