@@ -157,9 +157,9 @@ def profile(folder: Path, queries: Sequence[Mapping[str, Any]]) -> Path:
     """What `Dataset.save_to_disk` and the harness leave: Arrow streams and summary.json."""
     folder.mkdir()
     table = pa.Table.from_pylist([dict(row) for row in queries])
-    with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink:
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
+    file = str(folder / "data-00000-of-00001.arrow")
+    with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
     (folder / "state.json").write_text("{}")
     summary = {
         "model": "acme/Wise-8B",

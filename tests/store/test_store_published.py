@@ -46,7 +46,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(rows=ROWS)
 def test_any_row_comes_back_bit_for_bit(rows: list[Published]) -> None:
     with tempfile.TemporaryDirectory() as folder:

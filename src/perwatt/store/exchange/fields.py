@@ -11,7 +11,7 @@ from typing import Any
 from perwatt.core.errors import FileError
 from perwatt.store.lines import repaired
 
-__all__ = ["Fields", "read_json", "read_lines"]
+__all__ = ["Fields", "read_json", "read_lines", "whole_number"]
 
 _MOST_TOKENS = 2**31 - 1
 _MOST_NS = 2**62
@@ -73,7 +73,7 @@ class Fields:
             return None
         if not isinstance(value, str):
             raise self._wrong(key, "text")
-        return str(repaired(value))
+        return value
 
     def needed(self, key: str) -> str:
         value = self.text(key)
@@ -136,12 +136,19 @@ def _text(path: Path) -> str:
 def _parsed(text: str, place: str) -> Any:
     try:
         # The standard library's, because NaN is no JSON and Python tools write it all the same.
-        return json.loads(text)
+        values = json.loads(text, parse_int=whole_number)
+        return repaired(values) if "\\ud" in text.lower() else values
     except RecursionError:
         msg = f"{place} is nested deeper than any tool writes."
     except ValueError as error:
         msg = f"{place} is no JSON: {error}."
     raise FileError(msg, _DAMAGED)
+
+
+def whole_number(digits: str) -> int | float:
+    """What no 64-bit number holds is no count of any tool; as a float it can still be named."""
+    value = int(digits) if len(digits) <= 20 else 2**63
+    return value if abs(value) < 2**63 else float(digits)
 
 
 def _kind(value: Any) -> str:

@@ -20,7 +20,7 @@ from perwatt.core.errors import FileError
 from perwatt.core.records import PairIdentity, Verdict
 from perwatt.core.study import Published
 from perwatt.stats.student import t_quantile
-from perwatt.store.exchange.fields import Fields, read_json, read_lines
+from perwatt.store.exchange.fields import Fields, read_json, read_lines, whole_number
 from perwatt.store.exchange.foreign import Foreign
 from perwatt.store.exchange.sheet import Sheet
 
@@ -99,7 +99,7 @@ def _table(path: Path) -> Iterator[Fields]:
 def _number(text: str) -> Any:
     """A cell as the number that it is, if it is one."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=whole_number)
     except (ValueError, RecursionError):
         return text
     return value if isinstance(value, int | float) and not isinstance(value, bool) else text

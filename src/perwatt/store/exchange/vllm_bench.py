@@ -55,6 +55,9 @@ def read_vllm_bench(path: Path) -> Foreign:
         results = [Fields(read_json(path), str(path))]
     except FileError:
         results = [Fields(values, place) for place, values in read_lines(path)]
+    if not results:
+        msg = f"{path} holds no result."
+        raise FileError(msg, "Write it with: vllm bench serve … --save-result")
     answers: list[Answer] = []
     published: list[Published] = []
     pairs: dict[str, PairIdentity] = {}
