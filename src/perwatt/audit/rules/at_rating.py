@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perwatt.audit.finding import Check, Finding, of
-from perwatt.audit.rules.watts import watts
+from perwatt.audit.rules.watts import ratings, watts
 from perwatt.audit.tables import Publication
 
 __all__ = ["AtRating"]
@@ -22,11 +22,7 @@ class AtRating:
     formula = "accuracy / IPW within 2% of the rating: a note"
 
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
-        rated = {
-            cell.keys["device"]: cell
-            for cell in publication.of_role("rated_w")
-            if "device" in cell.keys and cell.printed.note is None
-        }
+        rated = {d: c for d, c in ratings(publication).items() if c.printed.note is None}
         for row in watts(publication):
             if not row.implied or row.device not in rated:
                 continue

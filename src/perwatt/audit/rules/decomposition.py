@@ -106,8 +106,8 @@ def _paths(
                 for c in publication.scopes.get(frozenset(scope.items()), ())
                 if c.role == before.role
             ]
-            if not found:
-                break
+            if not found or cell.interval.low <= 0:
+                break  # nothing printed there, or what rounds to 0
             shares[key] = found[0].interval / cell.interval
             cell = found[0]
         if len(shares) == len(keys):

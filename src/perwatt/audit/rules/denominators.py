@@ -111,6 +111,9 @@ def _counts(publication: Publication, claim: Mean, parts: Sequence[Cell]) -> lis
             msg = f"claim {claim.id!r} has no count for {part.name}"
             raise LookupError(msg)
         found.append(fits[0].value)
+    if sum(found) <= 0:
+        msg = f"claim {claim.id!r} has counts that add up to nothing"
+        raise LookupError(msg)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from perwatt.audit.claims import Extreme
 from perwatt.audit.finding import Check, Finding, of
 from perwatt.audit.interval import Interval
-from perwatt.audit.rules.watts import Watts, watts
+from perwatt.audit.rules.watts import Watts, ratings, watts
 from perwatt.audit.tables import Cell, Publication
 
 __all__ = ["Plausibility"]
@@ -28,7 +28,7 @@ class Plausibility:
     )
 
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
-        rated = {c.keys["device"]: c for c in publication.of_role("rated_w") if "device" in c.keys}
+        rated = ratings(publication)
         limits = {device: (c.interval, (c,)) for device, c in rated.items() if not c.printed.note}
         by_elimination = _least(publication, rated)
         if by_elimination is not None:
@@ -86,6 +86,6 @@ def _least(publication: Publication, rated: dict[str, Cell]) -> tuple[str, Inter
         if not any(cell.role == "rated_w" for cell in over):
             continue
         _, least, _ = publication.value_of(claim.printed)
-        if not any(least.meets(c.interval) for c in over if not c.printed.note):
+        if least.low > 0 and not any(least.meets(c.interval) for c in over if not c.printed.note):
             return qualified[0], least
     return None

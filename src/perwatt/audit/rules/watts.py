@@ -9,7 +9,7 @@ from math import isfinite
 from perwatt.audit.interval import Interval
 from perwatt.audit.tables import Cell, Publication
 
-__all__ = ["Watts", "watts"]
+__all__ = ["Watts", "ratings", "watts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,12 @@ def watts(publication: Publication) -> Iterator[Watts]:
             cells,
             implied="power_w" not in roles,
         )
+
+
+def ratings(publication: Publication) -> dict[str, Cell]:
+    """What each device is rated at. One that rounds to 0 W is no rating."""
+    return {
+        cell.keys["device"]: cell
+        for cell in publication.of_role("rated_w")
+        if "device" in cell.keys and cell.interval.low > 0
+    }
