@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,15 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from perwatt.core.estimate import Estimate
-from perwatt.core.study import StudyCell, StudySummary, StudyTable
+from perwatt.core.study import StudyCell, StudyColumn, StudySummary, StudyTable
 from perwatt.core.units import format_duration, format_value
+from perwatt.report.format import interval
 
 __all__ = ["StudyProgress", "print_study"]
 
 SHOWN = 40
 """Rows of one table in a terminal; the page, CSV and JSON have all of them."""
-WIDEST = 7
-"""Columns side by side; the rest follow in a second block under the same row names."""
+WIDEST = 8
+"""Columns side by side; the rest follow in further blocks under the same row names."""
+MOST_NAMES = 3
+"""Columns that name a row in each block."""
 
 
 class StudyProgress:
@@ -76,11 +80,14 @@ def print_study(summary: StudySummary, console: Console) -> None:
 
 
 def _blocks(table: StudyTable) -> list[Table]:
+    """The columns in use, some at a time, each time beside those that name the rows."""
     used = [c for c in table.columns if any(row.get(c.name) is not None for row in table.rows)]
-    first, rest = used[:1], used[1:]
+    names = _naming(table, used)
+    first, rest = used[:names], used[names:]
+    each = max(2, WIDEST - names)
     blocks = []
-    for start in range(0, max(len(rest), 1), WIDEST):
-        columns = [*first, *rest[start : start + WIDEST]]
+    for start in range(0, max(len(rest), 1), each):
+        columns = [*first, *rest[start : start + each]]
         block = Table(header_style="bold", pad_edge=False)
         for column in columns:
             words = all(isinstance(r.get(column.name), str | None) for r in table.rows)
@@ -89,6 +96,17 @@ def _blocks(table: StudyTable) -> list[Table]:
             block.add_row(*(_cell(row.get(column.name)) for column in columns))
         blocks.append(block)
     return blocks
+
+
+def _naming(table: StudyTable, used: Sequence[StudyColumn]) -> int:
+    """How many leading columns of words it takes to tell the rows apart; at least one."""
+    for count in range(1, min(len(used), MOST_NAMES) + 1):
+        if any(isinstance(row.get(used[count - 1].name), Estimate) for row in table.rows):
+            return max(1, count - 1)
+        keys = {tuple(str(row.get(c.name)) for c in used[:count]) for row in table.rows}
+        if len(keys) == len(table.rows):
+            return count
+    return min(len(used), MOST_NAMES)
 
 
 def _cell(cell: StudyCell) -> Text:
@@ -105,9 +123,8 @@ def _estimate(estimate: Estimate) -> Text:
     if estimate.value is None:
         return Text("–", style="dim")
     text = Text(format_value(estimate.value, estimate.unit))
-    if estimate.low is not None and estimate.high is not None:
-        ends = (format_value(end, estimate.unit) for end in (estimate.low, estimate.high))
-        text.append(f" [{', '.join(ends)}]", style="dim")
+    if around := interval(estimate):
+        text.append(f" {around}", style="dim")
     if estimate.grade is not None:
         text.append(f" {estimate.grade}", style="bold")
     return text
