@@ -10,7 +10,7 @@ import pytest
 from emulated.runs import Answered, write_run_directory
 from perwatt.core.estimate import Estimate
 from perwatt.core.records import PairIdentity
-from perwatt.core.study import StudyTable
+from perwatt.core.study import StudyCell, StudyTable
 from perwatt.study.options import StudyOptions
 from perwatt.study.savings_sides import sides_of
 from perwatt.study.study import open_study
@@ -76,6 +76,14 @@ def table(*folders: Path, options: StudyOptions | None = None) -> StudyTable:
     return found
 
 
+def by_router(found: StudyTable, local: str | None = None) -> dict[str, dict[str, StudyCell]]:
+    return {
+        str(row["router"]): row
+        for row in found.rows
+        if local is None or str(row["local"]).partition(" ·")[0] == local
+    }
+
+
 def number(cell: object) -> float:
     assert isinstance(cell, Estimate)
     assert cell.value is not None, cell.reason
@@ -89,12 +97,13 @@ ORACLE = (20 - 1) * 400 / (20 * 820)
 
 
 def test_the_oracle_and_idealised_routers_by_hand(made: tuple[StudyTable, StudyTable]) -> None:
-    (row,) = made[0].rows
-    assert number(row["local_share"]) == pytest.approx(0.5)
-    assert number(row["energy_oracle"]) == pytest.approx(ORACLE)
-    assert number(row["energy_p80"]) == pytest.approx(0.8 * ORACLE)
-    assert number(row["energy_p60"]) == pytest.approx(0.6 * ORACLE)
-    cell = row["energy_oracle"]
+    rows = by_router(made[0])
+    assert list(rows) == ["p = 1.0", "p = 0.8", "p = 0.6", "real"]
+    assert number(rows["p = 1.0"]["local_share"]) == pytest.approx(0.5)
+    assert number(rows["p = 1.0"]["lost"]) == pytest.approx(0.0)
+    for p in ("1.0", "0.8", "0.6"):
+        assert number(rows[f"p = {p}"]["energy"]) == pytest.approx(float(p) * ORACLE)
+    cell = rows["p = 1.0"]["energy"]
     assert isinstance(cell, Estimate)
     assert (cell.grade, cell.boundary, cell.n) == ("B", "accelerator", 40)
     assert cell.low is not None
@@ -102,12 +111,13 @@ def test_the_oracle_and_idealised_routers_by_hand(made: tuple[StudyTable, StudyT
 
 
 def test_compute_and_price_follow_from_tokens(made: tuple[StudyTable, StudyTable]) -> None:
-    (row,) = made[0].rows
+    rows = by_router(made[0])
+    row = rows["real"]
     # Right 80% each way: half × 0.8 + half × 0.2 go local, half of the wrong ones are asked again.
     local, again, own = 0.5, 0.05, 0.01
     price = (100 * 0.035 + 50 * 0.138) / (100 * 0.22 + 50 * 0.88)
-    assert number(row["cost_real"]) == pytest.approx(1 - (local * price + 0.5 + again + own))
-    assert number(row["compute_real"]) == pytest.approx(
+    assert number(row["cost"]) == pytest.approx(1 - (local * price + 0.5 + again + own))
+    assert number(row["compute"]) == pytest.approx(
         1 - (local * 8.2 / 22 + 0.5 + again + own), abs=0.01
     )
     assert number(row["lost"]) == pytest.approx(0.05)
@@ -117,7 +127,9 @@ def test_the_steps_end_at_the_real_router(made: tuple[StudyTable, StudyTable]) -
     whole, steps = made
     assert number(steps.rows[0]["energy"]) == pytest.approx(ORACLE)
     assert number(steps.rows[1]["energy"]) == pytest.approx(0.8 * ORACLE)
-    assert number(steps.rows[-1]["energy"]) == pytest.approx(number(whole.rows[0]["energy_real"]))
+    assert number(steps.rows[-1]["energy"]) == pytest.approx(
+        number(by_router(whole)["real"]["energy"])
+    )
     assert [row["step"] for row in steps.rows][-3:] == [
         "the cloud's load",
         "the cloud's standby",
@@ -130,21 +142,22 @@ def test_of_several_local_pairs_the_cheapest_right_one_is_asked(
 ) -> None:
     write(tmp_path, LARGE, [1, 1, 1, 0], 2.0)
     found = table(pair_of_runs, tmp_path)
-    rows = {str(row["local"]).partition(" ·")[0]: row for row in found.rows}
-    assert sorted(rows) == sorted(["any local pair", SMALL, LARGE])
-    assert number(rows["any local pair"]["local_share"]) == pytest.approx(0.75)
+    locals_ = {str(row["local"]).partition(" ·")[0] for row in found.rows}
+    assert locals_ == {"any local pair", SMALL, LARGE}
+    oracle = by_router(found, "any local pair")["p = 1.0"]
+    assert number(oracle["local_share"]) == pytest.approx(0.75)
     # Even items by the small one; of the odd ones each second by the large one, n = 1, 5, … 37.
     joules = 400 * 1.0 + sum(2 * (1 + n) for n in range(1, 40, 4))
     asked = 400 + sum(1 + n for n in range(1, 40, 4))
     expected = (20 * asked - joules) / (20 * 820)
-    assert number(rows["any local pair"]["energy_oracle"]) == pytest.approx(expected)
+    assert number(oracle["energy"]) == pytest.approx(expected)
 
 
 def test_unlike_boundaries_give_no_energy_and_say_why(tmp_path: Path) -> None:
     write(tmp_path, SMALL, [1, 0], 1.0, boundary="system")
     write(tmp_path, CLOUD, [1], 20.0, device="H200 SXM 141GB")
-    (row,) = table(tmp_path).rows
-    cell = row["energy_oracle"]
+    row = by_router(table(tmp_path))["real"]
+    cell = row["energy"]
     assert isinstance(cell, Estimate)
     assert cell.value is None
     assert "boundaries differ" in str(cell.reason)
@@ -162,9 +175,9 @@ def test_sides_can_be_named(tmp_path: Path) -> None:
     write(tmp_path, "mine", [1, 0], 1.0, device="A")
     write(tmp_path, "theirs", [1], 20.0, device="B")
     options = StudyOptions(sets={"local": ("mine",), "cloud": ("theirs",)})
-    (row,) = table(tmp_path, options=options).rows
-    assert number(row["energy_oracle"]) == pytest.approx(ORACLE)
-    cell = row["compute_real"]
+    row = by_router(table(tmp_path, options=options))["p = 1.0"]
+    assert number(row["energy"]) == pytest.approx(ORACLE)
+    cell = row["compute"]
     assert isinstance(cell, Estimate)
     assert cell.value is None
     assert "no known size" in str(cell.reason)
@@ -187,7 +200,7 @@ def test_pairs_asked_other_questions_are_left_out_and_named(
     answers = [Answered(pair=LARGE, item=f"q{n:02d}", score=1.0, energy_j=1.0) for n in range(40)]
     write_run_directory(tmp_path / "other", answers, workload="other", device="M4 Max")
     found = table(pair_of_runs, tmp_path)
-    assert len(found.rows) == 1
+    assert len(found.rows) == 4
     assert any(LARGE in note and "Asked other questions" in note for note in found.notes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -87,7 +88,19 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def settings_of(study: Study, sides: Sides) -> tuple[list[Setting], list[str]]:
-    """Any local pair (an oracle picks) where there are several, then each alone; and why none."""
+    """Any local pair (an oracle picks) where there are several, then each alone; and why none.
+
+    Read once, and kept for the study's other tables.
+    """
+    if study not in _CACHE:
+        _CACHE[study] = _read(study, sides)
+    return _CACHE[study]
+
+
+_CACHE: WeakKeyDictionary[Study, tuple[list[Setting], list[str]]] = WeakKeyDictionary()
+
+
+def _read(study: Study, sides: Sides) -> tuple[list[Setting], list[str]]:
     pairs = (*sides.local, sides.cloud)
     by_key = {pair.key: moments for pair, moments in pair_moments(study)}
     items = min(by_key[study.pairs[n].key].clusters for n in pairs)

@@ -8,10 +8,10 @@ import msgspec
 
 from perwatt.core.study import StudyPair
 from perwatt.stats.moments import Moments
+from perwatt.study.closed_loads import Loaded, closed_groups
 from perwatt.study.per_correct import pair_moments
 from perwatt.study.sets import pair_sets
 from perwatt.study.study import Study
-from perwatt.study.tables.batches import Loaded, closed_groups
 
 __all__ = ["Sides", "sides_of"]
 

@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
 import msgspec
 
 from perwatt.core.estimate import Estimate
-from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
+from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.intervals import Interval
-from perwatt.stats.moments import Moments, mean_interval, ratio_interval
+from perwatt.stats.moments import mean_interval, ratio_interval
+from perwatt.study.closed_loads import Loaded, closed_groups
 from perwatt.study.footing import footing_of
 from perwatt.study.paired_ratio import paired_ratio
-from perwatt.study.per_correct import estimate_of, pair_moments
+from perwatt.study.per_correct import estimate_of
 from perwatt.study.study import Study
 
-__all__ = ["Loaded", "batches", "closed_groups"]
-
-
-class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair under a closed load."""
-
-    index: int
-    pair: StudyPair
-    in_flight: int
-    moments: Moments
-
-
-def closed_groups(study: Study) -> list[list[Loaded]]:
-    """Pairs that differ in nothing but how many requests a closed load keeps in flight, by rising
-    load; alone ones too."""
-    found: dict[tuple[str | None, ...], list[Loaded]] = {}
-    index = {pair.key: number for number, pair in enumerate(study.pairs)}
-    for pair, moments in pair_moments(study):
-        match = re.match(r"closed:(\d+)(?!\d)", pair.load)
-        if match:
-            loaded = Loaded(
-                index=index[pair.key], pair=pair, in_flight=int(match[1]), moments=moments
-            )
-            found.setdefault((pair.pair_id, pair.precision, pair.device), []).append(loaded)
-    return [sorted(group, key=lambda each: each.in_flight) for group in found.values()]
+__all__ = ["batches"]
 
 
 def batches(study: Study) -> StudyTable | None:

@@ -10,6 +10,7 @@ from perwatt.routing.savings import Router, Savings, idealised, simulate
 from perwatt.routing.savings_mix import Mix
 from perwatt.routing.savings_plant import Plant
 from perwatt.routing.savings_waterfall import stages
+from perwatt.stats.intervals import Interval
 from perwatt.study.savings_setting import ASSUMED, Setting, settings_of
 from perwatt.study.savings_sides import sides_of
 from perwatt.study.study import Study
@@ -26,24 +27,16 @@ def savings(study: Study) -> StudyTable | None:
     settings, notes = settings_of(study, sides)
     for setting in settings:
         found = setting.estimates(_models(setting), study.options.seed)
-        row: dict[str, StudyCell] = {
-            "local": setting.local,
-            "local_share": setting.share(found["oracle"].get("local_share"), None),
-        }
-        for name in ("oracle", "p80", "p60", "real"):
-            row[f"energy_{name}"] = setting.share(found[name].get("energy_j"), "energy_j")
-        row["compute_real"] = setting.share(found["real"].get("flop"), "flop")
-        row["cost_real"] = setting.share(found["real"].get("cost_usd"), "cost_usd")
-        row["lost"] = setting.share(found["real"].get("right_lost"), None)
-        rows.append(row)
-        notes += setting.notes
+        for router, now in found.items():
+            rows.append({"local": setting.local, "router": router, **_figures(setting, now)})
+        notes = [*notes, *setting.notes]
     return StudyTable(
         name="savings",
         title="Routing savings",
-        what="A row is a local side against one cloud pair: shares of what asking the cloud alone"
-        " uses. Idealised as in arXiv 2511.07885 §4.3: a router of accuracy p sends p of the"
-        " locally right queries there, misroutes go to the cloud for nothing. Real: errs both"
-        " ways, and runs on machines that idle.",
+        what="A row is a router between a local side and one cloud pair; shares saved of what"
+        " asking the cloud alone uses. p: idealised as in arXiv 2511.07885 §4.3, p of the locally"
+        " right queries go there, all others to the cloud, for nothing more. Real: errs both ways,"
+        " costs something itself, and runs on machines that idle.",
         columns=_COLUMNS,
         rows=tuple(rows),
         finding=_finding(rows),
@@ -62,14 +55,7 @@ def savings_steps(study: Study) -> StudyTable | None:
     models = {name: _model(router, plant, setting) for name, router, plant in steps}
     found = setting.estimates(models, study.options.seed)
     rows: list[dict[str, StudyCell]] = [
-        {
-            "step": name,
-            "energy": setting.share(now.get("energy_j"), "energy_j"),
-            "compute": setting.share(now.get("flop"), "flop"),
-            "cost": setting.share(now.get("cost_usd"), "cost_usd"),
-            "lost": setting.share(now.get("right_lost"), None),
-        }
-        for name, now in found.items()
+        {"step": name, **_figures(setting, now)} for name, now in found.items()
     ]
     return StudyTable(
         name="savings_steps",
@@ -82,59 +68,60 @@ def savings_steps(study: Study) -> StudyTable | None:
     )
 
 
+IDEAL = {"p = 1.0": 1.0, "p = 0.8": 0.8, "p = 0.6": 0.6}
+REAL = "real"
+
+
 def _models(setting: Setting) -> dict[str, Callable[[Mix], Savings]]:
-    return {
-        "oracle": _model(idealised(1.0), Plant(), setting),
-        "p80": _model(idealised(0.8), Plant(), setting),
-        "p60": _model(idealised(0.6), Plant(), setting),
-        "real": _model(setting.router, setting.plant, setting),
-    }
+    models = {name: _model(idealised(p), Plant(), setting) for name, p in IDEAL.items()}
+    return {**models, REAL: _model(setting.router, setting.plant, setting)}
 
 
 def _model(router: Router, plant: Plant, setting: Setting) -> Callable[[Mix], Savings]:
     return lambda mix: simulate(mix, router, plant, setting.demand)
 
 
+def _figures(setting: Setting, found: Mapping[str, Interval]) -> dict[str, StudyCell]:
+    return {
+        "local_share": setting.share(found.get("local_share"), None),
+        "energy": setting.share(found.get("energy_j"), "energy_j"),
+        "compute": setting.share(found.get("flop"), "flop"),
+        "cost": setting.share(found.get("cost_usd"), "cost_usd"),
+        "lost": setting.share(found.get("right_lost"), None),
+    }
+
+
 def _finding(rows: Sequence[Mapping[str, StudyCell]]) -> str:
     if not rows:
         return ""
-    oracle, real, lost = (rows[0].get(k) for k in ("energy_oracle", "energy_real", "lost"))
+    first = {row["router"]: row for row in rows if row["local"] == rows[0]["local"]}
+    oracle, real = (first[name]["energy"] for name in ("p = 1.0", REAL))
+    lost = first[REAL]["lost"]
     if not all(isinstance(e, Estimate) and e.value is not None for e in (oracle, real, lost)):
         return ""
     return (
-        f"Routing to {rows[0]['local']} would save {oracle} of the cloud's joules with a perfect"
-        f" router, and {real} with one that errs, has costs and idle machines, at {lost} of right"
+        f"Routing to {rows[0]['local']} saves {oracle} of the cloud's joules with a perfect router"
+        f" that costs nothing, and {real} with one that errs, costs and idles, at {lost} of right"
         " answers lost."
     )
 
 
-_COLUMNS = (
-    StudyColumn(name="local", title="Local side"),
+_SHARES = (
+    StudyColumn(name="local_share", title="Asked locally", what="Of all queries."),
+    StudyColumn(name="energy", title="Energy saved", what="Joules, gross."),
     StudyColumn(
-        name="local_share", title="Local share", what="Items that the local side answers right."
+        name="compute", title="Compute saved", what="2 × active parameters × tokens in and out."
     ),
-    StudyColumn(
-        name="energy_oracle", title="Energy, oracle", what="Joules saved by a router of p = 1."
-    ),
-    StudyColumn(name="energy_p80", title="p = 0.8", what="Idealised: 0.8 × the oracle's."),
-    StudyColumn(name="energy_p60", title="p = 0.6", what="Idealised: 0.6 × the oracle's."),
-    StudyColumn(
-        name="energy_real",
-        title="Energy, real",
-        what="With errors both ways, the router's own joules, batch curve and standby.",
-    ),
-    StudyColumn(name="compute_real", title="Compute, real", what="FLOPs saved by the real router."),
-    StudyColumn(name="cost_real", title="Cost, real", what="API price saved by the real router."),
+    StudyColumn(name="cost", title="Cost saved", what="By API prices of the tokens, both sides."),
     StudyColumn(
         name="lost",
         title="Answers lost",
-        what="Right answers fewer than the cloud's alone, of all items; negative: more.",
+        what="Right answers fewer than the cloud's alone, of all queries; negative: more.",
     ),
 )
-_STEP_COLUMNS = (
-    StudyColumn(name="step", title="Assumption"),
-    StudyColumn(name="energy", title="Energy saved"),
-    StudyColumn(name="compute", title="Compute saved"),
-    StudyColumn(name="cost", title="Cost saved"),
-    StudyColumn(name="lost", title="Answers lost", what="Of all items."),
+_COLUMNS = (
+    StudyColumn(name="local", title="Local side"),
+    StudyColumn(name="router", title="Router"),
+    *_SHARES,
 )
+_STEP_COLUMNS = (StudyColumn(name="step", title="Assumption"), *_SHARES)
