@@ -63,7 +63,7 @@ def read_guidellm(path: Path) -> Foreign:
         config = benchmark.inner("config")
         backend = config.inner("backend")
         model = backend.text("model") or "unnamed model"
-        engine = backend.text("kind") or "unknown"
+        engine = f"{backend.text('kind') or 'unknown'} server"
         pairs[model] = PairIdentity(pair_id=model, label=model, model=model, engine=engine)
         load = _load(config.inner("strategy"))
         answers += _answers(benchmark.inner("requests"), model, workload, load)

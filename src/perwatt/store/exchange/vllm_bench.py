@@ -64,7 +64,7 @@ def read_vllm_bench(path: Path) -> Foreign:
     verdicts: dict[str, Verdict] = {}
     for number, result in enumerate(results):
         model = result.needed("model_id")
-        engine = result.text("backend") or "unknown"
+        engine = f"{result.text('backend') or 'unknown'} server"
         pairs[model] = PairIdentity(pair_id=model, label=model, model=model, engine=engine)
         load = _load(result)
         workload = f"{result.values.get('num_prompts')} prompts"
