@@ -11,12 +11,19 @@ from perwatt.report.charts.svg import COLOURS, dash, el, marker
 __all__ = ["fills", "pair_keys"]
 
 
-def pair_keys(labels: Sequence[str], *, lines: bool = False) -> list[tuple[str, Markup]]:
-    """Each pair's mark and, with `lines`, its dashes. A single pair needs no key."""
+def pair_keys(
+    labels: Sequence[str], *, lines: bool = False, drawn: Sequence[int] | None = None
+) -> list[tuple[str, Markup]]:
+    """Each pair's mark and, with `lines`, its dashes. A single pair needs no key.
+
+    `drawn`: places of those that the figure shows; None: all.
+    """
     if len(labels) < 2:
         return []
     keys = []
     for n, label in enumerate(labels):
+        if drawn is not None and n not in drawn:
+            continue
         parts: list[object] = []
         if lines:
             classes = f"line c{n % COLOURS}"

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from perwatt import __version__
-from perwatt.report.format import Cell
+from perwatt.report.format import GRADES, Cell
 
 __all__ = ["asset", "render_page", "script_hash"]
 
@@ -54,6 +54,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["code"] = _code
+    environment.globals["grade_words"] = GRADES
     environment.tests["cell"] = lambda value: isinstance(value, Cell)
     return environment
 

@@ -85,6 +85,12 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: Sequence[tuple[Cell | str, ...]]
     sortable: bool = False
 
+    @property
+    def missing(self) -> list[str]:
+        """Why values are missing, each reason once."""
+        cells = (c for row in self.rows for c in row if isinstance(c, Cell))
+        return list(dict.fromkeys(c.reason for c in cells if c.sort is None and c.reason))
+
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A chart drawn twice, for a desk and for a phone, with its data beside it."""

@@ -82,8 +82,8 @@ def _bands(
             continue
         x0, x1 = clip
         colour = f"c{pair % COLOURS}"
-        parts.append(el("rect", x=x0, y=y, width=max(x1 - x0, 1.0), height=18.0,
-                        class_=f"band {colour}"))  # fmt: skip
+        parts.append(el("rect", el("title", labels[pair]), x=x0, y=y, width=max(x1 - x0, 1.0),
+                        height=18.0, class_=f"band {colour}", data_tip=labels[pair]))  # fmt: skip
         tall = max(bottom - top, 0.0)
         parts.append(el("rect", x=x0, y=top, width=max(x1 - x0, 1.0), height=tall,
                         class_=f"wash {colour}"))  # fmt: skip

@@ -12,7 +12,10 @@ from perwatt.report.charts.axes import Frame, x_axis, y_axis
 from perwatt.report.charts.scale import Linear, Scale, fit
 from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, text, width_of
 
-__all__ = ["Point", "bounds", "scatter", "wants_log"]
+__all__ = ["MOST_NAMED", "Point", "bounds", "scatter", "wants_log"]
+
+MOST_NAMED = 12
+"""With more points than this only those on the front are named; the rest say theirs on hover."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +98,8 @@ def _front(points: Sequence[Point], sx: Scale, sy: Scale) -> Markup:
 def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Markup:
     """Names beside the marks, pushed apart where they would lie on each other."""
     parts, taken = [], float("-inf")
+    if len(points) > MOST_NAMED:
+        points = [p for p in points if p.on_front]
     for p in sorted(points, key=lambda p: sy(_value(p.y))):
         x, y = sx(_value(p.x)), sy(_value(p.y)) - 9
         y = max(y, taken + 15, frame.y0 + 10)

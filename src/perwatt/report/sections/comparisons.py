@@ -8,10 +8,13 @@ from perwatt.core.summary import Comparison
 from perwatt.core.units import format_value
 from perwatt.report.charts.forest import Ratio, forest
 from perwatt.report.format import cell
+from perwatt.report.leaders import leaders
 from perwatt.report.view import Figure, Section, Table, View, figure
 
 __all__ = ["comparisons"]
 
+MOST_GROUPS = 12
+"""Of two pairs each: forty pairs make 780, which nobody reads."""
 LEAD = 3
 """Groups of two pairs shown at once; the rest are folded."""
 
@@ -22,6 +25,7 @@ def comparisons(view: View) -> Section | None:
     groups: dict[tuple[str, str], list[Comparison]] = {}
     for comparison in view.summary.comparisons:
         groups.setdefault((comparison.a, comparison.b), []).append(comparison)
+    shown = _chosen(view, list(groups))
     return Section(
         name="comparisons",
         title="Comparisons",
@@ -35,10 +39,22 @@ def comparisons(view: View) -> Section | None:
                     "refused": [c.sentence for c in found if c.ratio.value is None],
                     "figure": _figure(view, n, found),
                 }
-                for n, (names, found) in enumerate(groups.items(), 1)
+                for n, names in enumerate(shown, 1)
+                for found in [groups[names]]
             ],
+            "left_out": len(groups) - len(shown),
+            "against": view.labels[leaders(view, 1)[0]],
         },
     )
+
+
+def _chosen(view: View, names: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """All; where they are more than `MOST_GROUPS`, the leading pair's with the next best."""
+    if len(names) <= MOST_GROUPS:
+        return names
+    first = view.pairs[leaders(view, 1)[0]].identity.pair_id
+    near = {view.pairs[n].identity.pair_id for n in leaders(view, MOST_GROUPS + 1)}
+    return [both for both in names if first in both and near >= set(both)]
 
 
 def _figure(view: View, n: int, found: list[Comparison]) -> Figure | None:

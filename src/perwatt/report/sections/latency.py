@@ -7,6 +7,7 @@ from markupsafe import Markup
 from perwatt.core.units import format_value
 from perwatt.report.charts.ecdf import Curve, ecdf
 from perwatt.report.format import DASH
+from perwatt.report.leaders import leaders, leaders_note
 from perwatt.report.legend import pair_keys
 from perwatt.report.rows import Row
 from perwatt.report.view import Figure, Section, Table, View, figure
@@ -36,14 +37,14 @@ def latency(view: View) -> Section:
         template="latency.html",
         data={
             "figures": figures,
-            "keys": pair_keys(view.labels, lines=True),
+            "keys": pair_keys(view.labels, lines=True, drawn=leaders(view)),
             "failed": sum(not row.ok for row in view.rows),
         },
     )
 
 
 def _figure(view: View, name: str, title: str, how: str) -> Figure | None:
-    curves, rows = [], []
+    curves, rows, drawn = [], [], leaders(view)
     for n, label in enumerate(view.labels):
         values = sorted(
             v for row in view.rows_of(n) if row.ok and row.counts for v in _values(row, name)
@@ -56,7 +57,8 @@ def _figure(view: View, name: str, title: str, how: str) -> Figure | None:
             (v, q, f"{label}: p{q * 100:.0f} of {title.lower()} is {format_value(v, 's')}")
             for q, v in usable
         )
-        curves.append(Curve(pair=n, label=label, values=values, marks=marks))
+        if n in drawn:
+            curves.append(Curve(pair=n, label=label, values=values, marks=marks))
         shown = [
             format_value(dict(usable)[q], "s") if q in dict(usable) else f"{DASH} (n < {least})"
             for q, least in QUANTILES
@@ -65,6 +67,7 @@ def _figure(view: View, name: str, title: str, how: str) -> Figure | None:
     if not curves:
         return None
     caption = f"{title}: {how}. Marks: p50, p90 and p99 where enough were seen."
+    caption += leaders_note(view)
 
     def draw(width: float) -> Markup:
         return ecdf(curves, "s", title.lower(), width, caption)

@@ -29,6 +29,8 @@ CLOSE_REQUESTS = 8
 MOST_CLOSE = 4
 """Pairs that get one."""
 JSON_BUCKETS = 300
+MOST_KEYS = 8
+"""Pairs in the key; of more, each band says its own name."""
 
 KEYS = (
     ("mean power of the interval", "mean-key"),
@@ -118,7 +120,7 @@ def _draw(
 
     # The key of the whole run serves the closer looks that follow it.
     keys = fills(KEYS if ticks else KEYS[2:]) if name == "timeline" else []
-    if keys and len(view.labels) > 1:
+    if keys and 1 < len(view.labels) <= MOST_KEYS:
         keys += fills([(label, f"band c{n % COLOURS}") for n, label in enumerate(view.labels)])
     if keys and phases:
         drawn = {f"phase-{phase.name}" for phase in phases}

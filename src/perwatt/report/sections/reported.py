@@ -9,6 +9,9 @@ from perwatt.report.view import Section, Table, View
 
 __all__ = ["reported"]
 
+SIDE_BY_SIDE = 6
+"""Pairs in one table."""
+
 
 def reported(view: View) -> Section | None:
     """Nothing for a summary made without them."""
@@ -19,12 +22,18 @@ def reported(view: View) -> Section | None:
         name="reported",
         title="As others report it",
         template="reported.html",
-        data={"tools": [(VERSIONS[tool], NOTES[tool], _table(view, tool)) for tool in tools]},
+        data={"tools": [(VERSIONS[tool], NOTES[tool], _tables(view, tool)) for tool in tools]},
     )
 
 
-def _table(view: View, tool: str) -> Table:
-    found = [pair.reported_as.get(tool, {}) for pair in view.pairs]
+def _tables(view: View, tool: str) -> list[Table]:
+    """So many pairs side by side as a page is wide."""
+    starts = range(0, len(view.pairs), SIDE_BY_SIDE)
+    return [_table(view, tool, n, n + SIDE_BY_SIDE) for n in starts]
+
+
+def _table(view: View, tool: str, start: int, end: int) -> Table:
+    found = [pair.reported_as.get(tool, {}) for pair in view.pairs[start:end]]
     rows = []
     said = ""
     for name in dict.fromkeys(name for own in found for name in own):
@@ -36,5 +45,10 @@ def _table(view: View, tool: str) -> Table:
         ]
         rows.append((name, *values, "" if what == said else what))
         said = what
-    head = ("Its name", *view.labels, "What it is")
-    return Table(caption=f"As {VERSIONS[tool]} reports it", head=head, rows=rows)
+    head = ("Its name", *view.labels[start:end], "What it is")
+    part = (
+        f", pairs {start + 1} to {min(end, len(view.pairs))}"
+        if start or end < len(view.pairs)
+        else ""
+    )
+    return Table(caption=f"As {VERSIONS[tool]} reports it{part}", head=head, rows=rows)

@@ -8,12 +8,15 @@ from perwatt.core.estimate import Estimate
 from perwatt.core.summary import UNSCORED, PairSummary
 from perwatt.report.charts.dots import Dot, DotRow, dots
 from perwatt.report.format import Cell, cell, spoken
+from perwatt.report.leaders import leaders, leaders_note
 from perwatt.report.legend import pair_keys
 from perwatt.report.view import Figure, Section, Table, View, figure
 
 __all__ = ["slices"]
 
 BY = (("kind", "By kind"), ("level", "By level"), ("category", "By category"))
+SIDE_BY_SIDE = 3
+"""Pairs that get columns of their own; more of them get rows."""
 LEVELS = {"1": "1 (easy)", "2": "2 (middling)", "3": "3 (hard)"}
 
 
@@ -40,43 +43,60 @@ def _scored(pair: PairSummary, by: str) -> bool:
 
 def _figure(view: View, by: str) -> Figure:
     names = sorted({name for pair in view.pairs for name in pair.slices.get(by, {})})
+    drawn = leaders(view)
     rows = [
         DotRow(
-            name=LEVELS.get(name, name) if by == "level" else name,
+            name=_name(by, name),
             dots=tuple(
                 Dot(pair=n, estimate=e, tip=f"{view.labels[n]}, {name}: accuracy {spoken(e)}")
-                for n, pair in enumerate(view.pairs)
+                for n, pair in ((n, view.pairs[n]) for n in drawn)
                 if (e := _metric(pair, by, name, "accuracy")) is not None and e.value is not None
             ),
         )
         for name in names
     ]
-    caption = f"Accuracy by {by}, with 95% intervals."
+    caption = f"Accuracy by {by}, with 95% intervals.{leaders_note(view)}"
 
     def draw(width: float) -> Markup:
         return dots(rows, width, caption, "accuracy")
 
+    keys = pair_keys(view.labels, drawn=drawn)
+    table = _table(view, by, names)
+    return figure(view, f"by-{by}", caption, draw, data=table, legend=keys)
+
+
+def _table(view: View, by: str, names: list[str]) -> Table:
+    caption = f"Accuracy and joules per right answer by {by}"
+    if len(view.pairs) > SIDE_BY_SIDE:
+        return Table(
+            caption=caption,
+            head=(by.capitalize(), "Pair", "n", "Accuracy", "J per correct"),
+            rows=[
+                (_name(by, name), label, *_cells(pair, by, name))
+                for name in names
+                for label, pair in zip(view.labels, view.pairs, strict=True)
+            ],
+            sortable=True,
+        )
     head = [by.capitalize()]
     for label in view.labels:
         own = f", {label}" if len(view.labels) > 1 else ""
         head += [f"n{own}", f"Accuracy{own}", f"J per correct{own}"]
-    table = Table(
-        caption=f"Accuracy and joules per right answer by {by}",
-        head=tuple(head),
-        rows=[_table_row(view, by, name) for name in names],
-        sortable=True,
-    )
-    keys = pair_keys(view.labels)
-    return figure(view, f"by-{by}", caption, draw, data=table, legend=keys)
+    rows: list[tuple[Cell | str, ...]] = [
+        (_name(by, name), *(c for pair in view.pairs for c in _cells(pair, by, name)))
+        for name in names
+    ]
+    return Table(caption=caption, head=tuple(head), rows=rows, sortable=True)
 
 
-def _table_row(view: View, by: str, name: str) -> tuple[Cell | str, ...]:
-    row: list[Cell | str] = [LEVELS.get(name, name) if by == "level" else name]
-    for pair in view.pairs:
-        accuracy = _metric(pair, by, name, "accuracy")
-        row.append(str(accuracy.n) if accuracy else "0")
-        row += [cell(accuracy), cell(_metric(pair, by, name, "j_per_correct"))]
-    return tuple(row)
+def _cells(pair: PairSummary, by: str, name: str) -> tuple[Cell | str, ...]:
+    accuracy = _metric(pair, by, name, "accuracy")
+    count = str(accuracy.n) if accuracy else "0"
+    return count, cell(accuracy), cell(_metric(pair, by, name, "j_per_correct"))
+
+
+def _name(by: str, name: str) -> str:
+    return LEVELS.get(name, name) if by == "level" else name
 
 
 def _metric(pair: PairSummary, by: str, name: str, metric: str) -> Estimate | None:

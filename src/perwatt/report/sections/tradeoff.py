@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from perwatt.core.estimate import Estimate
 from perwatt.core.summary import UNSCORED
-from perwatt.report.charts.scatter import Point, scatter
+from perwatt.report.charts.scatter import MOST_NAMED, Point, scatter
 from perwatt.report.format import cell, spoken
 from perwatt.report.view import Section, Table, View, figure
 
@@ -78,6 +78,8 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
     caption += " Better is up and to the left."
     if len(front) > 1:
         caption += " The dotted steps join the Pareto front."
+    if len(points) > MOST_NAMED:
+        caption += " Only pairs on the front are named."
 
     def draw(width: float) -> Markup:
         return scatter(points, "gross energy per request", "accuracy", width, caption)
@@ -85,13 +87,18 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
     table = Table(
         caption="Accuracy and gross energy per request",
         head=("Pair", "Accuracy", "Energy per request", "On the front"),
-        rows=[(p.label, cell(p.y), cell(p.x), "yes" if p.on_front else "no") for p in points],
+        rows=[(p.label, cell(p.y), cell(p.x), "not ranked" if unlike else _on(p)) for p in points],
+        sortable=len(points) > 2,
     )
     return {
         "figure": figure(view, "pareto", caption, draw, data=table, wide=640),
         "front": front,
         "unlike": unlike,
     }
+
+
+def _on(p: Point) -> str:
+    return "yes" if p.on_front else "no"
 
 
 def _unlike(costs: Sequence[Estimate]) -> str | None:

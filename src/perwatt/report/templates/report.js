@@ -6,13 +6,18 @@
   tip.setAttribute("role", "presentation");
   tip.hidden = true;
   document.body.append(tip);
-  for (const term of document.querySelectorAll(".def[title]")) {
+  for (const term of document.querySelectorAll("body [title]")) {
     term.dataset.tip = term.title;
-    term.setAttribute("aria-description", term.title);
+    if (term.matches(".def")) term.setAttribute("aria-description", term.title);
     term.removeAttribute("title");
   }
+  // A head that explains itself can be reached; in a sortable table its button is.
+  for (const head of document.querySelectorAll("table:not(.sortable) th[data-tip]")) head.tabIndex = 0;
   for (const mark of document.querySelectorAll("svg [data-tip] > title")) mark.remove();
+  let shown = null;
+  let fresh = null;
   const show = (target) => {
+    shown = target;
     tip.textContent = target.dataset.tip;
     tip.hidden = false;
     const box = target.getBoundingClientRect();
@@ -21,7 +26,16 @@
     tip.style.left = `${Math.max(8, x) + scrollX}px`;
     tip.style.top = `${(above > 0 ? above : box.bottom + 8) + scrollY}px`;
   };
-  const hide = () => { tip.hidden = true; };
+  const hide = () => { tip.hidden = true; shown = null; };
+  document.addEventListener("pointerover", (event) => {
+    const target = event.target.closest("[data-tip]");
+    fresh = event.pointerType === "touch" && target !== shown ? target : null;
+  }, true);
+  // A first tap on a term tells what it means; a second follows its link.
+  document.addEventListener("click", (event) => {
+    if (fresh && fresh === event.target.closest("a[data-tip]")) event.preventDefault();
+    fresh = null;
+  });
   for (const name of ["pointerover", "focusin"]) {
     document.addEventListener(name, (event) => {
       const target = event.target.closest("[data-tip]");
@@ -46,7 +60,7 @@
           const value = cell.dataset.sort ?? cell.textContent.trim();
           return value !== "" && Number.isFinite(Number(value)) ? Number(value) : value;
         };
-        const missing = (row) => row.cells[column].textContent.trim() === "–";
+        const missing = (row) => row.cells[column].textContent.trim().startsWith("–");
         const rows = [...table.tBodies[0].rows].sort((a, b) => {
           if (missing(a) || missing(b)) return missing(a) - missing(b);
           const [p, q] = [key(a), key(b)];
@@ -62,7 +76,7 @@
   // What is folded would be missing from the paper.
   const opened = [];
   addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll(".facts-tables details")) {
+    for (const part of document.querySelectorAll("details:not(.answers details, [id$='-reported'] details)")) {
       if (!part.open) { part.open = true; opened.push(part); }
     }
   });
