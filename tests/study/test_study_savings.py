@@ -231,3 +231,14 @@ def test_the_cloud_takes_its_cheapest_load_and_all_of_them_as_its_curve(
         found = savings(study)
     assert found is not None
     assert any("hold 16 in flight" in note and "2 closed loads" in note for note in found.notes)
+
+
+def test_many_items_are_sampled_and_it_is_said(
+    pair_of_runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perwatt.study.savings_inputs._MOST", 20)
+    found = table(pair_of_runs)
+    cell = by_router(found)["p = 1.0"]["energy"]
+    assert isinstance(cell, Estimate)
+    assert 5 < cell.n < 35
+    assert any("50.00% of the items were taken" in note for note in found.notes)

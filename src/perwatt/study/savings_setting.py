@@ -133,6 +133,11 @@ def _setting(
         flop=own.get("flop", 0.0),
     )
     places = [study.pairs[answers.pairs[k]] for k in (*columns, len(answers.pairs) - 1)]
+    if len(columns) > 1:
+        notes.append(
+            f"{ANY.capitalize()}: for each query an oracle picks, of the local pairs that are"
+            " right, the one that costs least; a router that must find it too saves less."
+        )
     if answers.sampled < 1:
         notes.append(f"{answers.sampled:.2%} of the items were taken, by the hash of their name.")
     return Setting(
