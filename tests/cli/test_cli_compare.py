@@ -324,3 +324,20 @@ def test_runs_without_joules_are_compared_by_answers(
     assert found["by_name"]["accuracy"]["decided"]
     assert found["by_name"]["ipj"]["ratio"]["value"] is None
     assert "the energy of at least one of them was not measured" in found["headline"]
+
+
+def test_draws_without_a_right_answer_leave_no_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Joules per correct answer are then infinite on both sides, which is no number to divide."""
+    for name in "ab":
+        rows = [
+            Answered(pair="m", item=f"q{n}", score=float(n == 0), energy_j=1.0, net_j=-1.0)
+            for n in range(6)
+        ]
+        write_run_directory(tmp_path / name, rows)
+    found = compared(capsys, str(tmp_path / "a"), str(tmp_path / "b"))["by_name"]
+    assert found["j_per_correct"]["ratio"]["value"] == pytest.approx(1.0)
+    assert "its denominator is zero" in found["j_per_correct"]["ratio"]["reason"]
+    assert found["energy_net_j"]["ratio"]["value"] is None
+    assert found["energy_net_j"]["b"]["value"] == pytest.approx(-1.0)

@@ -47,17 +47,18 @@ def tested(
 ) -> dict[str, Tested]:
     """Every metric, tested in the order of `metrics`. `same_sensor` as in `paired_bootstrap`."""
     spread = 0.0 if same_sensor else math.hypot(_spread(gain_a), _spread(gain_b))
-    ratios, differences = paired_bootstrap(
-        a,
-        b,
-        clusters,
-        metrics,
-        rng=rng,
-        draws=draws,
-        gain_a=gain_a,
-        gain_b=gain_b,
-        same_sensor=same_sensor,
-    )
+    with np.errstate(invalid="ignore"):  # no value on either side of a draw: no interval
+        ratios, differences = paired_bootstrap(
+            a,
+            b,
+            clusters,
+            metrics,
+            rng=rng,
+            draws=draws,
+            gain_a=gain_a,
+            gain_b=gain_b,
+            same_sensor=same_sensor,
+        )
     found = {}
     for name, metric in metrics.items():
         ratio, gap = ratios[name], differences[name]
