@@ -182,6 +182,13 @@ def _(document: Document, pick: int, factor: float) -> str:
     return f"Routing|{row[0]}|{('energy', 'cost')[pick % 2]}"
 
 
+@plant("local-cost")
+def _(document: Document, pick: int, factor: float) -> str:
+    served = table(document, "Categories")["rows"][-1][3]
+    table(document, "Routing")["rows"][0][1 + pick % 2] = f"{float(served) - 0.3:.1f}"
+    return f"Routing|1.0|{('energy', 'cost')[pick % 2]}"
+
+
 @plant("sum")
 def _(document: Document, pick: int, factor: float) -> str:
     rows = table(document, "Categories")["rows"]

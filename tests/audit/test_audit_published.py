@@ -96,6 +96,8 @@ def test_each_known_fault_is_found(
         ("cross-table", ("MMLU-Pro", "78.3", "80.3")),
         ("cross-table", ("Table 14", "8.71", "Table 15", "8.92")),
         ("savings-bound", ("Table 9", "cost", "73.3%", "63.0%")),
+        ("local-cost", ("80.4% of the energy", "80.7%", "0.25%–0.50%")),
+        ("local-cost", ("97.4% of the compute", "98.4%")),
         ("count", ("four benchmarks", "3")),
         ("count", ("five strategies", "4: 0.6, 0.8, 1.0 and 1 beside them")),
         ("denominator", ("Qwen3-235B", "3 parts")),

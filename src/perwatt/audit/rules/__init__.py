@@ -15,6 +15,7 @@ from perwatt.audit.rules.disagreement import Disagreement
 from perwatt.audit.rules.extremes import Extremes
 from perwatt.audit.rules.latency import ImpliedLatency
 from perwatt.audit.rules.linear_savings import LinearSavings
+from perwatt.audit.rules.local_cost import LocalCost
 from perwatt.audit.rules.plausibility import Plausibility
 from perwatt.audit.rules.products import Products
 from perwatt.audit.rules.ratios import Ratios
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     Unlike(),
     LinearSavings(),
     SavingsBound(),
+    LocalCost(),
     Sums(),
     SharesOfCounts(),
     Counts(),

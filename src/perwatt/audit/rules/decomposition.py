@@ -124,6 +124,8 @@ def _only_ratios(
         scores += [c for c in row if c.role == "accuracy"]
     if len(scores) != 2 or before.role != "ipw":
         return {}, ()
+    if min(cell.interval.low for cell in (before, after, *scores)) <= 0:
+        return {}, ()
     watts = [
         score.interval / cell.interval for score, cell in zip(scores, (before, after), strict=True)
     ]

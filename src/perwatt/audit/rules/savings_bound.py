@@ -7,7 +7,22 @@ from collections.abc import Iterator
 from perwatt.audit.finding import Check, Finding, of
 from perwatt.audit.tables import Cell, Publication
 
-__all__ = ["SavingsBound"]
+__all__ = ["SavingsBound", "with_shares"]
+
+_IGNORED = {"router", "resource", "place"}
+
+
+def with_shares(publication: Publication) -> Iterator[tuple[Cell, Cell]]:
+    """Each saving beside each share of the same questions that the same models can serve."""
+
+    def of_what(cell: Cell) -> set[tuple[str, str]]:
+        return {pair for pair in cell.scope if pair[0] not in _IGNORED}
+
+    shares = publication.of_role("coverage", "share")
+    for saving in publication.of_role("saving"):
+        wanted = of_what(saving)
+        if wanted:
+            yield from ((saving, share) for share in shares if of_what(share) == wanted)
 
 
 class SavingsBound:
@@ -22,18 +37,11 @@ class SavingsBound:
     formula = "saving ≤ share served locally (coverage of the same set on the same questions)"
 
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
-        ignored = {"router", "resource", "place"}
-        for saving in publication.of_role("saving"):
-            wanted = {pair for pair in saving.scope if pair[0] not in ignored}
-            if not wanted:
-                continue
-            for share in publication.of_role("coverage", "share"):
-                if {pair for pair in share.scope if pair[0] not in ignored} != wanted:
-                    continue
-                if saving.interval.low <= share.interval.high:
-                    yield Check()
-                else:
-                    yield Check(self._finding(saving, share, publication))
+        for saving, share in with_shares(publication):
+            if saving.interval.low <= share.interval.high:
+                yield Check()
+            else:
+                yield Check(self._finding(saving, share, publication))
 
     def _finding(self, saving: Cell, share: Cell, publication: Publication) -> Finding:
         return Finding(
