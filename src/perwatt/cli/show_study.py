@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from perwatt.core.estimate import Estimate
-from perwatt.core.study import StudyCell, StudyColumn, StudySummary, StudyTable
+from perwatt.core.study import StudyCell, StudySummary, StudyTable
 from perwatt.core.units import format_duration, format_value
 from perwatt.report.format import interval
+from perwatt.report.study_rows import naming, used_columns
 
 __all__ = ["StudyProgress", "print_study"]
 
@@ -23,8 +23,6 @@ SHOWN = 40
 """Rows of one table in a terminal; the page, CSV and JSON have all of them."""
 WIDEST = 8
 """Columns side by side; the rest follow in further blocks under the same row names."""
-MOST_NAMES = 3
-"""Columns that name a row in each block."""
 
 
 class StudyProgress:
@@ -81,8 +79,8 @@ def print_study(summary: StudySummary, console: Console) -> None:
 
 def _blocks(table: StudyTable) -> list[Table]:
     """The columns in use, some at a time, each time beside those that name the rows."""
-    used = [c for c in table.columns if any(row.get(c.name) is not None for row in table.rows)]
-    names = _naming(table, used)
+    used = used_columns(table)
+    names = naming(table, used)
     first, rest = used[:names], used[names:]
     each = max(2, WIDEST - names)
     blocks = []
@@ -96,17 +94,6 @@ def _blocks(table: StudyTable) -> list[Table]:
             block.add_row(*(_cell(row.get(column.name)) for column in columns))
         blocks.append(block)
     return blocks
-
-
-def _naming(table: StudyTable, used: Sequence[StudyColumn]) -> int:
-    """How many leading columns of words it takes to tell the rows apart; at least one."""
-    for count in range(1, min(len(used), MOST_NAMES) + 1):
-        if any(isinstance(row.get(used[count - 1].name), Estimate) for row in table.rows):
-            return max(1, count - 1)
-        keys = {tuple(str(row.get(c.name)) for c in used[:count]) for row in table.rows}
-        if len(keys) == len(table.rows):
-            return count
-    return min(len(used), MOST_NAMES)
 
 
 def _cell(cell: StudyCell) -> Text:

@@ -10,13 +10,14 @@ from markupsafe import Markup
 
 from perwatt.core.errors import DiskFullError, FileError
 from perwatt.core.estimate import Estimate
-from perwatt.core.study import StudyCell, StudyPair, StudySummary, StudyTable
+from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudySummary, StudyTable
 from perwatt.report.charts.scatter import Point, scatter
 from perwatt.report.charts.strip import StripRow, strip
 from perwatt.report.format import GRADES, Cell, cell, spoken
 from perwatt.report.page import render_page
 from perwatt.report.sections.tradeoff import pareto
-from perwatt.report.view import NARROW, WIDE, Figure, Table
+from perwatt.report.study_rows import naming, row_name, used_columns
+from perwatt.report.view import NARROW, WIDE, Figure
 from perwatt.store.disk import write_atomic
 
 __all__ = ["render_study", "write_study_page"]
@@ -27,13 +28,21 @@ LONG = 12
 """Rows beyond which a table is folded under its figure."""
 
 
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """One column's head."""
+
+    title: str
+    what: str
+    words: bool
+    """Words stand to the left, numbers to the right."""
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One table as the template shows it."""
 
     table: StudyTable
-    shown: Table
-    what: dict[str, str]
-    """Definitions by column title."""
+    heads: tuple[Head, ...]
+    rows: tuple[tuple[Cell | str, ...], ...]
     figures: tuple[Figure, ...]
     folded: bool
 
@@ -72,21 +81,24 @@ def _badge(pairs: Sequence[StudyPair]) -> tuple[str, str]:
 
 
 def _part(table: StudyTable) -> Part:
-    used = [c for c in table.columns if any(row.get(c.name) is not None for row in table.rows)]
-    shown = Table(
-        caption=table.what,
-        head=tuple(column.title for column in used),
-        rows=[tuple(_cell(row.get(column.name)) for column in used) for row in table.rows],
-        sortable=len(table.rows) > 2,
-    )
-    figures = [_strip(table, name) for name in table.drawn]
+    used = used_columns(table)
+    count = naming(table, used) if used else 0
+    figures = [_strip(table, name, used, count) for name in table.drawn]
     if table.name == "pairs":
-        figures.insert(0, _pareto(table))
+        figures.insert(0, _pareto(table, used, count))
     kept = tuple(figure for figure in figures if figure is not None)
+    heads = tuple(
+        Head(
+            title=c.title,
+            what=c.what,
+            words=all(isinstance(row.get(c.name), str | None) for row in table.rows),
+        )
+        for c in used
+    )
     return Part(
         table=table,
-        shown=shown,
-        what={column.title: column.what for column in used if column.what},
+        heads=heads,
+        rows=tuple(tuple(_cell(row.get(c.name)) for c in used) for row in table.rows),
         figures=kept,
         folded=bool(kept) and len(table.rows) > LONG,
     )
@@ -100,16 +112,15 @@ def _cell(found: StudyCell) -> Cell | str:
     return found or ""
 
 
-def _strip(table: StudyTable, name: str) -> Figure | None:
+def _strip(table: StudyTable, name: str, used: Sequence[StudyColumn], count: int) -> Figure | None:
     column = next(column for column in table.columns if column.name == name)
     rows = [
-        StripRow(
-            name=_row_name(table, row), estimate=found, tip=f"{_row_name(table, row)}: {words}"
-        )
+        StripRow(name=own, estimate=found, tip=f"{own}: {words}")
         for row in table.rows
         if isinstance(found := row.get(name), Estimate)
         and found.value is not None
         and (words := spoken(found))
+        and (own := row_name(row, used, count))
     ]
     units = {row.estimate.unit for row in rows}
     if not 2 <= len(rows) <= DRAWN or len(units) != 1:
@@ -122,18 +133,7 @@ def _strip(table: StudyTable, name: str) -> Figure | None:
     return Figure(id=f"{table.name}-{name}", caption=caption, wide=draw(WIDE), narrow=draw(NARROW))
 
 
-def _row_name(table: StudyTable, row: dict[str, StudyCell]) -> str:
-    """Its leading columns of words: what tells it from the other rows."""
-    words = []
-    for column in table.columns:
-        found = row.get(column.name)
-        if not isinstance(found, str):
-            break
-        words.append(found)
-    return " · ".join(words) or "–"
-
-
-def _pareto(table: StudyTable) -> Figure | None:
+def _pareto(table: StudyTable, used: Sequence[StudyColumn], count: int) -> Figure | None:
     """Accuracy against joules, where boundaries and grades are alike."""
     found: list[tuple[str, Estimate, Estimate]] = []
     for row in table.rows:
@@ -141,7 +141,7 @@ def _pareto(table: StudyTable) -> Figure | None:
         if not isinstance(x, Estimate) or not isinstance(y, Estimate):
             continue
         if x.value is not None and y.value is not None:
-            found.append((_row_name(table, row), x, y))
+            found.append((row_name(row, used, count), x, y))
     if not 2 <= len(found) <= DRAWN:
         return None
     alike = len({(x.boundary, x.grade) for _, x, _ in found}) == 1
@@ -158,11 +158,10 @@ def _pareto(table: StudyTable) -> Figure | None:
         for n, ((name, x, y), on_front) in enumerate(zip(found, front, strict=True))
     ]
     caption = "Accuracy against gross joules per request, with 95% intervals."
-    caption += (
-        " The dotted steps join the pairs that no other beats on both."
-        if alike
-        else " Boundaries or grades differ, so that no pair is ranked before another."
-    )
+    if not alike:
+        caption += " Boundaries or grades differ, so that no pair is ranked before another."
+    elif sum(front) > 1:
+        caption += " The dotted steps join the pairs that no other beats on both."
 
     def draw(width: float) -> Markup:
         return scatter(points, "gross energy per request", "accuracy", width, caption)
