@@ -84,6 +84,9 @@ def test_the_list_names_every_run_and_what_is_wrong_with_one(get: Get) -> None:
     assert status == 200
     assert "3 of 3 runs" in page
     assert "bad" in page
+    shown = json.loads(get("/api/runs?workload=known")[1])[0]["pairs"]
+    assert {row["pair"]: row["accuracy"]["value"] for row in shown} == {"small": 0.5, "large": 0.5}
+    assert all(row["latency"]["value"] == 1.0 for row in shown)
     assert "is damaged" in page
     assert get("/?workload=other")[1].count('<th scope="row">') == 1
     assert "No run fits" in get("/?q=nothing-like-it")[1]

@@ -29,7 +29,7 @@ COLUMNS = (
     ("ipj", "Answers per joule"),
     ("j_per_correct", "Joules per correct"),
     ("energy_gross_j", "Joules per request"),
-    ("seconds", "Latency"),
+    ("latency", "Latency"),
 )
 """Of the study's table `pairs`, those that the list of runs shows."""
 MARKS = (
