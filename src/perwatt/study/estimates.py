@@ -19,7 +19,10 @@ from perwatt.stats.score_interval import score_intervals
 from perwatt.stats.student import t_quantile
 from perwatt.study.footing import Footing
 
-__all__ = ["Factor", "log_ratio", "mean_of", "nothing", "ratio_of", "share_of"]
+__all__ = ["Factor", "LogMeans", "Term", "log_ratio", "mean_of", "nothing", "ratio_of", "share_of"]
+
+_NO_SPREAD = 1e-8
+"""Of a sum of squares of numbers near 1, rounding leaves so much."""
 
 
 class Factor(msgspec.Struct, frozen=True):
@@ -31,6 +34,14 @@ class Factor(msgspec.Struct, frozen=True):
     noun: str
     footing: Footing | None = None
     """Of joules and watts: their sensor, whose error is drawn apart from the other factors'."""
+
+
+class Term(msgspec.Struct, frozen=True):
+    """A factor whose values are a column of LogMeans."""
+
+    column: int
+    power: float
+    footing: Footing | None = None
 
 
 def nothing(reason: str, unit: str = "", n: int = 0) -> Estimate:
@@ -66,61 +77,84 @@ def ratio_of(score: Floats, below: Floats, cluster: Ints, unit: str, footing: Fo
 
 
 def log_ratio(factors: Sequence[Factor], cluster: Ints, unit: str = "") -> Estimate:
-    """Π meanᵢ^powerᵢ, all over the same items, by the delta method on its logarithm.
+    """Π meanᵢ^powerᵢ, all over the same items: see `LogMeans`."""
+    means = LogMeans([(f.values, f.noun) for f in factors], cluster)
+    terms = [Term(at, f.power, f.footing) for at, f in enumerate(factors)]
+    return means.ratio(terms, unit)
 
-    Each item's part in ln(value) is Σ powerᵢ (xᵢ / meanᵢ − 1), summed within its cluster, so that
-    what items have in common cancels. Errors of sensors are added on the logarithm.
+
+class LogMeans:
+    """Columns (items,) over the same items, from which any product of powers of their means
+    follows with its interval, by the delta method on its logarithm.
+
+    An item's part in the logarithm of a mean is x / mean − 1, summed within its cluster. Those of
+    several means are added before they are squared, so that what items have in common cancels.
     """
-    n = _count(cluster)
-    footings = [(f.footing, f.power) for f in factors if f.footing is not None]
-    if why := _why_not(factors, [footing for footing, _ in footings]):
-        return nothing(why, unit, n)
-    means = [float(np.mean(f.values)) for f in factors]
-    value = math.exp(sum(f.power * math.log(m) for f, m in zip(factors, means, strict=True)))
-    part = np.zeros(factors[0].values.size)
-    for factor, mean in zip(factors, means, strict=True):
-        part += factor.power * (factor.values / mean - 1)
-    size = np.bincount(cluster)
-    sums = np.bincount(cluster, weights=part)[size > 0]
-    spread = math.sqrt(float(sums @ sums) / n / max(1, n - 1)) * n / part.size
-    grades = [f.grade for f, _ in footings if f.grade is not None]
-    boundaries = list(dict.fromkeys(f.boundary for f, _ in footings if f.boundary is not None))
-    found = Estimate(
-        value=value,
-        unit=unit,
-        n=n,
-        grade=worst_grade(grades),
-        boundary=" / ".join(boundaries) or None,
-        reason=next((f.caution for f, _ in footings if f.caution), None),
-    )
-    if n < 2 or spread < 1e-12:
-        alone = "one item alone gives no interval"
-        even = "no interval: every item gives the same, so there is no spread"
-        return msgspec.structs.replace(found, reason=alone if n < 2 else even)
-    middle, half = 0.0, t_quantile(0.975, n - 1) * spread
-    for footing, power in footings:
-        low, high = (math.log(bound) for bound in footing.gain)
-        middle += power * (low + high) / 2
-        half = math.hypot(half, (high - low) / 2)
-    return msgspec.structs.replace(
-        found,
-        low=min(value, value * math.exp(middle - half)),
-        high=max(value, value * math.exp(middle + half)),
-        method="delta method on the logarithm, paired over items, Student's t",
-    )
+
+    def __init__(self, columns: Sequence[tuple[Floats, str]], cluster: Ints) -> None:
+        sizes = np.bincount(cluster)
+        present = sizes > 0
+        self.n = int(present.sum())
+        self._why = [_why_no_logarithm(values, noun) for values, noun in columns]
+        self._mean = [1.0 if why else float(np.mean(v)) for (v, _), why in self._whys(columns)]
+        parts = [
+            np.zeros(self.n) if why else np.bincount(cluster, weights=values / mean - 1.0)[present]
+            for ((values, _), why), mean in zip(self._whys(columns), self._mean, strict=True)
+        ]
+        table = np.stack(parts, axis=1)
+        self._second = table.T @ table / max(1, cluster.size) ** 2
+        """(k, k) Σ over clusters of the products of their parts in two logarithms."""
+
+    def _whys(
+        self, columns: Sequence[tuple[Floats, str]]
+    ) -> list[tuple[tuple[Floats, str], str | None]]:
+        return list(zip(columns, self._why, strict=True))
+
+    def ratio(self, terms: Sequence[Term], unit: str = "") -> Estimate:
+        """Π meanᵢ^powerᵢ. The errors of sensors are added on the logarithm."""
+        footings = [(t.footing, t.power) for t in terms if t.footing is not None]
+        reasons = [f.why_not for f, _ in footings] + [self._why[t.column] for t in terms]
+        if why := next(filter(None, reasons), None):
+            return nothing(why, unit, self.n)
+        value = math.exp(sum(t.power * math.log(self._mean[t.column]) for t in terms))
+        power = np.zeros(len(self._mean))
+        for term in terms:
+            power[term.column] += term.power
+        n = self.n
+        spread = math.sqrt(max(0.0, float(power @ self._second @ power)) * n / max(1, n - 1))
+        boundaries = list(dict.fromkeys(f.boundary for f, _ in footings if f.boundary is not None))
+        found = Estimate(
+            value=value,
+            unit=unit,
+            n=n,
+            grade=worst_grade([f.grade for f, _ in footings if f.grade is not None]),
+            boundary=" / ".join(boundaries) or None,
+            reason=next((f.caution for f, _ in footings if f.caution), None),
+        )
+        if n < 2 or spread < _NO_SPREAD:
+            alone = "one item alone gives no interval"
+            even = "no interval: every item gives the same, so there is no spread"
+            return msgspec.structs.replace(found, reason=alone if n < 2 else even)
+        middle, half = 0.0, t_quantile(0.975, n - 1) * spread
+        for footing, sign in footings:
+            low, high = (math.log(bound) for bound in footing.gain)
+            middle += sign * (low + high) / 2
+            half = math.hypot(half, sign * (high - low) / 2)
+        return msgspec.structs.replace(
+            found,
+            low=min(value, value * math.exp(middle - half)),
+            high=max(value, value * math.exp(middle + half)),
+            method="delta method on the logarithm, paired over items, Student's t",
+        )
 
 
-def _why_not(factors: Sequence[Factor], footings: Sequence[Footing]) -> str | None:
-    for footing in footings:
-        if footing.why_not:
-            return footing.why_not
-    for factor in factors:
-        if not factor.values.size:
-            return "no item is common to both"
-        if gone := int(np.isnan(factor.values).sum()):
-            return f"{gone} of {factor.values.size} items have no {factor.noun}"
-        if not float(np.mean(factor.values)) > 0:
-            return f"the mean {factor.noun} is not above zero"
+def _why_no_logarithm(values: Floats, noun: str) -> str | None:
+    if not values.size:
+        return "no item is common to both"
+    if gone := int(np.isnan(values).sum()):
+        return f"{gone} of {values.size} items have no {noun}"
+    if not float(np.mean(values)) > 0:
+        return f"the mean {noun} is not above zero"
     return None
 
 

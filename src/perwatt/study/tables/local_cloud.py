@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
-from perwatt.study.estimates import Factor, log_ratio, mean_of, ratio_of, share_of
-from perwatt.study.footing import footing_of
+from perwatt.stats.moments import Moments
+from perwatt.study.cells import rolled
+from perwatt.study.estimates import LogMeans, Term
+from perwatt.study.figures import figure_columns, figures
+from perwatt.study.footing import Footing, footing_of
 from perwatt.study.item_grid import ItemGrid, item_grid
 from perwatt.study.sets import facts_of
 from perwatt.study.study import Study
 
 __all__ = ["local_cloud"]
 
-_SIDES = (
-    ("accuracy", "accuracy", "Mean score."),
-    ("ipw", "IPW", "Mean score over mean watts (gross)."),
-    ("ipj", "IPJ", "Mean score over mean joules (gross)."),
-    ("seconds", "seconds", "Mean from dispatch to the last chunk."),
+_SIDES = ("accuracy", "ipw", "ipj", "latency")
+_RATIOS = (
+    ("accuracy", "accuracy", {"score": 1.0}),
+    ("ipw", "IPW", {"score": 1.0, "watts": -1.0}),
+    ("ipj", "IPJ", {"score": 1.0, "joules": -1.0}),
+    ("seconds", "seconds", {"seconds": 1.0}),
 )
+"""Powers of the means that each is a product of."""
+_MEASURED = {"score": "score", "watts": "energy", "joules": "energy", "seconds": "last chunk"}
 _COLUMNS = (
     StudyColumn(name="model", title="model"),
     StudyColumn(name="local", title="local pair"),
@@ -25,15 +34,21 @@ _COLUMNS = (
     StudyColumn(name="like", title="else alike", what="`yes`, or what differs beside the device."),
     StudyColumn(name="items", title="items", what="Asked of both."),
     *(
-        StudyColumn(name=f"{name}_{side}", title=f"{title}, {side}", what=what)
-        for name, title, what in _SIDES
+        StudyColumn(
+            name=f"{column.name}_{side}",
+            title=f"{column.title}, {side}",
+            what=f"{column.what} Over all that this pair was asked.",
+        )
+        for column in figure_columns(_SIDES)
         for side in ("local", "cloud")
     ),
     *(
         StudyColumn(
-            name=f"{name}_ratio", title=f"{title}, local / cloud", what="Paired on the items."
+            name=f"{name}_ratio",
+            title=f"{title}, local / cloud",
+            what="Of means over the items that both were asked, paired.",
         )
-        for name, title, _ in _SIDES
+        for name, title, _ in _RATIOS
     ),
     StudyColumn(
         name="flips",
@@ -45,14 +60,14 @@ _COLUMNS = (
 
 def local_cloud(study: Study) -> StudyTable | None:
     """None where no model was asked on a local and on a cloud device."""
+    models = _models(study)
+    sums = rolled(study.cells(), by=("pair",)) if models else {}
     rows = []
-    for model, (local, cloud) in _models(study).items():
-        grid = item_grid(study, [[pair] for pair in (*local, *cloud)])
-        rows += [
-            _row(study, model, grid, (one, at), (other, len(local) + to))
-            for at, one in enumerate(local)
-            for to, other in enumerate(cloud)
-        ]
+    for model, (local, cloud) in models.items():
+        matches = _matches(study, local, cloud)
+        pairs = list(dict.fromkeys(pair for match in matches for pair in match))
+        means = _Means(item_grid(study, [[pair] for pair in pairs]), pairs)
+        rows += [_row(study, model, sums, means, one, other) for one, other in matches]
     if not rows:
         return None
     first = next((row for row in rows if row["like"] == "yes"), rows[0])
@@ -60,7 +75,7 @@ def local_cloud(study: Study) -> StudyTable | None:
         name="local_cloud",
         title="The same model, local and cloud",
         what="A row is a model on a local and on a cloud device (arXiv 2511.07885 Tables 13, 14 "
-        "and 18), over the items that both were asked.",
+        "and 18).",
         columns=_COLUMNS,
         rows=tuple(rows),
         finding=f"{first['model']}, {first['local']} against {first['cloud']}: per watt "
@@ -70,7 +85,9 @@ def local_cloud(study: Study) -> StudyTable | None:
             "IPJ counts it. The two may favour opposite sides: read both.",
             "Where a device stands, local or cloud, is its catalogue's word; --facts can say "
             "otherwise. Devices that are in neither are left out.",
-            "A request that failed scores 0, and its joules and seconds count.",
+            "A local pair is set beside the cloud pairs of its precision, engine and load where "
+            "there are any, else beside all of its model, and what differs is named.",
+            "In the ratios a request that failed scores 0, and its joules and seconds count.",
         ),
     )
 
@@ -87,53 +104,82 @@ def _models(study: Study) -> dict[str, tuple[list[int], list[int]]]:
     return {model: sides for model, sides in found.items() if all(sides)}
 
 
+def _matches(study: Study, local: list[int], cloud: list[int]) -> list[tuple[int, int]]:
+    matches = []
+    for one in local:
+        alike = [p for p in cloud if not _unlike(study.pairs[one], study.pairs[p])]
+        matches += [(one, other) for other in alike or cloud]
+    return matches
+
+
+class _Means:
+    """Logarithms of means of a model's pairs, over what any two of them were both asked."""
+
+    def __init__(self, grid: ItemGrid, pairs: list[int]) -> None:
+        self._grid, self._at = grid, {pair: at for at, pair in enumerate(pairs)}
+        self._all: LogMeans | None = self._of(grid, pairs) if bool(grid.whole.all()) else None
+
+    def of(self, one: int, other: int) -> tuple[LogMeans, dict[tuple[int, str], int], int]:
+        """With the columns' places by pair and measure, and how many items there are."""
+        if self._all is not None:
+            return self._all, self._places(list(self._at)), int(self._grid.cluster.size)
+        both = self._grid.common([self._at[one], self._at[other]])
+        return self._of(both, [one, other]), self._places([one, other]), int(both.cluster.size)
+
+    def _of(self, grid: ItemGrid, pairs: list[int]) -> LogMeans:
+        columns = [
+            (getattr(grid, name)[:, self._at[pair]], noun)
+            for pair in pairs
+            for name, noun in _MEASURED.items()
+        ]
+        return LogMeans(columns, grid.cluster)
+
+    def _places(self, pairs: list[int]) -> dict[tuple[int, str], int]:
+        names = [(pair, name) for pair in pairs for name in _MEASURED]
+        return {name: at for at, name in enumerate(names)}
+
+
 def _row(
-    study: Study, model: str, grid: ItemGrid, local: tuple[int, int], cloud: tuple[int, int]
+    study: Study,
+    model: str,
+    sums: Mapping[tuple[Any, ...], Moments],
+    means: _Means,
+    one: int,
+    other: int,
 ) -> dict[str, StudyCell]:
-    """`local`, `cloud`: a pair of the study and its column in the grid."""
-    both = grid.common((local[1], cloud[1]))
-    one, other = study.pairs[local[0]], study.pairs[cloud[0]]
+    sides = {"local": (one, 1.0), "cloud": (other, -1.0)}
+    logs, places, items = means.of(one, other)
     row: dict[str, StudyCell] = {
         "model": model,
-        "local": one.label,
-        "cloud": other.label,
-        "like": _like(one, other),
-        "items": int(both.cluster.size),
+        "local": study.pairs[one].label,
+        "cloud": study.pairs[other].label,
+        "like": "; ".join(_unlike(study.pairs[one], study.pairs[other])) or "yes",
+        "items": items,
     }
-    footings = [footing_of([one]), footing_of([other])]
-    unlike = footing_of([one, other]).why_not
-    factors: dict[str, list[Factor]] = {name: [] for name, _, _ in _SIDES}
-    for side, at, footing, power in (
-        ("local", local[1], footings[0], 1.0),
-        ("cloud", cloud[1], footings[1], -1.0),
-    ):
-        score, joules, watts = both.score[:, at], both.joules[:, at], both.watts[:, at]
-        seconds = both.seconds[:, at]
-        row[f"accuracy_{side}"] = share_of(score, both.cluster)
-        row[f"ipw_{side}"] = ratio_of(score, watts, both.cluster, "1/W", footing)
-        row[f"ipj_{side}"] = ratio_of(score, joules, both.cluster, "1/J", footing)
-        row[f"seconds_{side}"] = mean_of(seconds, both.cluster, "s", noun="last chunk")
-        factors["accuracy"].append(Factor(score, power, "score"))
-        factors["ipw"] += [
-            Factor(score, power, "score"),
-            Factor(watts, -power, "energy", footing),
+    for side, (pair, _) in sides.items():
+        found = figures(sums[(pair,)], study.pairs[pair], _SIDES)
+        row |= {f"{name}_{side}": estimate for name, estimate in found.items()}
+    both = footing_of([study.pairs[one], study.pairs[other]])
+    for name, _, powers in _RATIOS:
+        terms = [
+            Term(places[pair, column], sign * power, _footing(study, pair, column, both))
+            for pair, sign in sides.values()
+            for column, power in powers.items()
         ]
-        factors["ipj"] += [
-            Factor(score, power, "score"),
-            Factor(joules, -power, "energy", footing),
-        ]
-        factors["seconds"].append(Factor(seconds, power, "last chunk"))
-    for name, parts in factors.items():
-        ratio = log_ratio(parts, both.cluster)
-        if unlike and name in ("ipw", "ipj"):
-            ratio = Estimate(value=None, n=ratio.n, reason=unlike)
-        row[f"{name}_ratio"] = ratio
+        row[f"{name}_ratio"] = logs.ratio(terms)
     row["flips"] = _flips(row["ipw_ratio"], row["ipj_ratio"])
     return row
 
 
-def _like(one: StudyPair, other: StudyPair) -> str:
-    unlike = [
+def _footing(study: Study, pair: int, column: str, both: Footing) -> Footing | None:
+    """Of joules and watts their pair's own sensor, unless the two are not to be compared."""
+    if _MEASURED[column] != "energy":
+        return None
+    return both if both.why_not else footing_of([study.pairs[pair]])
+
+
+def _unlike(one: StudyPair, other: StudyPair) -> list[str]:
+    return [
         f"{what}: {mine or 'unknown'} and {theirs or 'unknown'}"
         for what, mine, theirs in (
             ("precision", one.precision, other.precision),
@@ -142,7 +188,6 @@ def _like(one: StudyPair, other: StudyPair) -> str:
         )
         if mine != theirs
     ]
-    return "; ".join(unlike) or "yes"
 
 
 def _flips(ipw: StudyCell, ipj: StudyCell) -> str:
