@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from perwatt.core.errors import FileError
+from perwatt.runner.summary import summarise_run
 from perwatt.store.exchange.foreign import Foreign
 from perwatt.store.exchange.read import read_foreign
 from perwatt.store.exchange.to_run import write_run
@@ -189,6 +190,7 @@ def test_the_study_harness_keeps_its_joules_and_loses_its_false_scores(tmp_path:
     assert (other["energy_gross_j"], other["grade"]) == (None, None)
     run = load_tables(tmp_path / "run").run
     assert run["energy"]["grade"] == "B"
+    assert run["imported"]["energy"] == {"acme/Wise-8B": {"boundary": "accelerator", "grade": "B"}}
     assert run["pairs"]["acme/Wise-8B"]["device"] == "NVIDIA H100"
 
 
@@ -196,6 +198,11 @@ def test_scores_that_were_made_are_taken(tmp_path: Path) -> None:
     queries = [query(5.0, 2.0, 2.5, right=True), query(5.0, 2.0, 2.5)]
     rows = rows_of(read_foreign(profile(tmp_path / "p", queries)), tmp_path / "run")
     assert [row["score"] for row in rows] == [1.0, 0.0]
+    metrics = summarise_run(load_tables(tmp_path / "run")).pairs[0].metrics
+    # Queries ran one after the other, so two of 2 s each are one in 2 s.
+    assert metrics["requests_per_s"].value == pytest.approx(0.5)
+    assert metrics["j_per_correct"].value == pytest.approx(10.0)
+    assert metrics["extraction_failure_share"].value == 0
 
 
 def test_joules_that_stop_at_thirty_seconds_are_found(tmp_path: Path) -> None:

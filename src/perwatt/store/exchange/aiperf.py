@@ -30,9 +30,9 @@ STATISTICS = ("avg", "min", "max", "std", *PERCENTILES)
 _ENERGY = ("energy", "joule", "watt", "power")
 ENERGY = (
     "AIPerf's joules are those of every GPU that its telemetry shows, over the whole run, used by"
+    " this server or not, idle included; its average power divides them by a window that is"
+    " shorter by the last scrape. Host and memory are in none of them."
 )
-ENERGY += " this server or not, idle included; its average power divides them by a window that is"
-ENERGY += " shorter by the last scrape. Host and memory are in none of them."
 
 
 def is_aiperf(values: Any) -> bool:

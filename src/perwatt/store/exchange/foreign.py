@@ -31,6 +31,8 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
     first_answer_ns: int | None = None
     last_chunk_ns: int | None = None
     chunk_offsets_ns: tuple[int, ...] = ()
+    alone: bool = False
+    """The clock starts with this request: its place among the others is not known."""
 
 
 class Metered(msgspec.Struct, frozen=True, kw_only=True):

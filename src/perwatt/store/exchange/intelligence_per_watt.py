@@ -87,6 +87,7 @@ def _answer(query: Fields, number: int, model: str, own: Fields, workload: str) 
     problem = query.text("problem") or ""
     right = own.values.get("lm_correctness")
     score = float(right) if isinstance(right, bool) else None
+    text = own.text("lm_response")
     return Answer(
         item_id=f"query {number}",
         model=model,
@@ -94,13 +95,13 @@ def _answer(query: Fields, number: int, model: str, own: Fields, workload: str) 
         messages=(Message(role="user", content=problem),) if problem else (),
         reference=query.text("answer") or "",
         category=query.text("subject") or None,
-        text=own.text("lm_response"),
+        text=text,
         prompt_tokens=tokens.tokens("input"),
         completion_tokens=tokens.tokens("output"),
         marks=_marks(own),
         load="closed:1",
         metered=_metered(own),
-        scores=(ForeignScore(scorer=SCORER, value=score),),
+        scores=(ForeignScore(scorer=SCORER, value=score, extracted=text),),
     )
 
 
@@ -117,6 +118,7 @@ def _marks(own: Fields) -> Marks:
         dispatched_ns=0,
         first_chunk_ns=first if first else None,  # 0 is what it writes where it saw none
         last_chunk_ns=latency.ns("total_query_seconds", 1),
+        alone=True,
     )
 
 

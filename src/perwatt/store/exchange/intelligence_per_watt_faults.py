@@ -20,8 +20,10 @@ WINDOW += (
     " Up to a tick is lost at each end, nothing is subtracted for idle, and all GPUs of the host"
 )
 WINDOW += " count, used or not."
-UNSCORED = "No answer is marked right, which is what this harness writes where nothing was judged:"
-UNSCORED += " scores are taken as unknown, not as 0."
+UNSCORED = (
+    "No answer is marked right, which is what this harness writes where nothing was judged:"
+    " scores are taken as unknown, not as 0."
+)
 
 
 def faults_of(

@@ -21,12 +21,14 @@ __all__ = ["TRACES", "is_trace", "read_traces"]
 
 TRACES = "traces.jsonl"
 SCORER = "is_resolved"
-JOULES = "Joules of a query are what its GPUs drew between its first and its last sample, idle"
-JOULES += " included; how they were read is not in the file, so they are graded C."
+JOULES = (
+    "Joules of a query are what its GPUs drew between its first and its last sample, idle"
+    " included; how they were read is not in the file, so they are graded C."
+)
 SHARED = (
     "queries overlap by the harness's own word: each bears the whole device's joules, so joules"
+    " are counted more than once."
 )
-SHARED += " are counted more than once."
 
 
 def is_trace(values: Any) -> bool:
@@ -85,6 +87,7 @@ def _answers(lines: Sequence[Fields], model: str, load: str) -> tuple[Answer, ..
         if joules is None:
             joules = line.number("query_gpu_energy_joules")
         right = line.values.get("is_resolved")
+        said = line.text("response_text")
         question = line.text("query_text")
         failed = line.values.get("completed") is False
         late = line.values.get("timed_out") is True
@@ -95,16 +98,18 @@ def _answers(lines: Sequence[Fields], model: str, load: str) -> tuple[Answer, ..
                 kind=line.text("workload_type") or "imported",
                 repeat=repeat,
                 messages=(Message(role="user", content=question),) if question else (),
-                text=line.text("response_text"),
+                text=said,
                 error=("timed out" if late else "not completed") if failed or late else None,
                 prompt_tokens=_total(turn.tokens("input_tokens") for turn in turns),
                 completion_tokens=_total(turn.tokens("output_tokens") for turn in turns),
-                marks=Marks(dispatched_ns=0, last_chunk_ns=line.ns("total_wall_clock_s", 1)),
+                marks=Marks(
+                    dispatched_ns=0, last_chunk_ns=line.ns("total_wall_clock_s", 1), alone=True
+                ),
                 load=load,
                 metered=None
                 if joules is None or joules < 0
                 else Metered(energy_j=joules, boundary="accelerator", grade="C"),
-                scores=(ForeignScore(scorer=SCORER, value=float(right)),)
+                scores=(ForeignScore(scorer=SCORER, value=float(right), extracted=said),)
                 if isinstance(right, bool)
                 else (),
             )

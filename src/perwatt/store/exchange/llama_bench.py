@@ -33,8 +33,8 @@ _SETTINGS = (
 )
 SYNTHETIC = (
     "llama-bench feeds tokens that are no text, one sequence at a time, and leaves tokenizing"
+    " and sampling out: its rates are the engine's best, not an answer's."
 )
-SYNTHETIC += " and sampling out: its rates are the engine's best, not an answer's."
 
 
 def is_llama_bench(values: Any) -> bool:

@@ -77,12 +77,16 @@ _SETTINGS = {
     "max_num_batched_tokens": "max_num_batched_tokens",
 }
 _NEEDED = ("model", "gpu", "n_gpus", "max_batch_size", "task")
-MEASURED = "How ML.ENERGY measures: joules are of all GPUs' NVML counters (boundary accelerator,"
-MEASURED += " grade B), without host, memory or cooling; prefill is charged to output tokens; all"
-MEASURED += " requests are sent at once and the engine runs at most max_num_seqs of them, which is"
-MEASURED += " here called closed:N; of how many requests a figure is, is not published."
-IDENTITY = "Its energy per request is joules per output token times the mean output length: one"
-IDENTITY += " measurement, printed twice."
+MEASURED = (
+    "How ML.ENERGY measures: joules are of all GPUs' NVML counters (boundary accelerator,"
+    " grade B), without host, memory or cooling; prefill is charged to output tokens; all"
+    " requests are sent at once and the engine runs at most max_num_seqs of them, which is"
+    " here called closed:N; of how many requests a figure is, is not published."
+)
+IDENTITY = (
+    "Its energy per request is joules per output token times the mean output length: one"
+    " measurement, printed twice."
+)
 
 
 def is_mlenergy_header(names: list[str]) -> bool:

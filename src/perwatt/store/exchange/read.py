@@ -57,9 +57,11 @@ _BY_JSON: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (is_trace, "intelligence-per-watt"),
     (is_optimum, "optimum-benchmark"),
 )
-_KNOWN = "Known: Inspect, lm-eval, ML.ENERGY, AIPerf, GuideLLM, vLLM bench, llama-bench,"
-_KNOWN += " optimum-benchmark, intelligence-per-watt, and tables in .csv, .tsv, .jsonl or .parquet;"
-_KNOWN += " --tool names one."
+_KNOWN = (
+    "Known: Inspect, lm-eval, ML.ENERGY, AIPerf, GuideLLM, vLLM bench, llama-bench,"
+    " optimum-benchmark, intelligence-per-watt, and tables in .csv, .tsv, .jsonl or .parquet;"
+    " --tool names one."
+)
 
 
 def read_foreign(

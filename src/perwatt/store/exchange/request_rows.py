@@ -79,6 +79,7 @@ def request_row(
         "abstained": score is None or score.value is None,
         **_joules(answer),
         "group": item_id(answer),
+        "phase_id": _phase_id(file, answer, stage),
         "stage": stage,
         "turn": 0,
         "attempt": 1,
@@ -103,6 +104,13 @@ def score_rows(answer: Answer, stages: Mapping[str, int]) -> list[dict[str, Any]
 def _request_id(answer: Answer, stage: int) -> str:
     plain = f"{answer.model}/{item_id(answer)}/{answer.repeat}"
     return f"{plain}/{stage}" if stage else plain
+
+
+def _phase_id(file: Foreign, answer: Answer, stage: int) -> str:
+    """What shares one clock and one load: rates are taken over such stretches, and summed."""
+    if answer.marks is not None and answer.marks.alone:
+        return _request_id(answer, stage)
+    return f"{file.file}/{stage}"
 
 
 def _status(answer: Answer) -> str:

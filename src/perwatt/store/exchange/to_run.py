@@ -114,6 +114,7 @@ def _run(
             "files": files,
             "scorers": scorers,
             **({} if answers and not loads else {"loads": loads}),
+            "energy": _energy_of_pairs(answers),
         },
         "workload": {
             "name": ", ".join(workloads),
@@ -184,6 +185,18 @@ def _energy(foreign: Sequence[Foreign], tools: Sequence[str]) -> dict[str, Any]:
         "refused": {},
         "timings": [],
     }
+
+
+def _energy_of_pairs(answers: Sequence[Told]) -> dict[str, dict[str, Any]]:
+    """Boundary and worst grade of each pair's joules; none of pairs with several boundaries."""
+    found: dict[str, dict[str, Any]] = {}
+    for pair_id in dict.fromkeys(answer.model for _, answer in answers):
+        told = [a.metered for _, a in answers if a.model == pair_id and a.metered]
+        boundaries = {one.boundary for one in told}
+        if len(boundaries) == 1:
+            grade = worst_grade([one.grade for one in told])
+            found[pair_id] = {"boundary": boundaries.pop(), "grade": grade}
+    return found
 
 
 def _verdicts(foreign: Sequence[Foreign], tools: Sequence[str]) -> list[Verdict]:

@@ -38,9 +38,9 @@ UNITS = {
 """Its figures beside those whose names end in `_ms`."""
 KIND = "vllm-bench"
 OWN_START = (
-    "These files of vLLM do not say when a request was sent: each one's marks count from its"
+    "These files of vLLM do not say when a request was sent: each one's marks count from its own"
+    " start, and rates made from them are those of requests one after the other."
 )
-OWN_START += " own start, so their order and overlap are not known."
 
 
 def is_vllm_bench(values: Any) -> bool:
@@ -141,10 +141,10 @@ def _answers(result: Fields, model: str, load: str) -> Iterator[Answer]:
 
 
 def _marks(request: Fields, *, failed: bool) -> Marks:
-    start = request.ns("start_times", 1) or 0
+    start, alone = request.ns("start_times", 1) or 0, "start_times" not in request
     first = request.ns("ttft", 1)
     if failed or not first:
-        return Marks(dispatched_ns=start)
+        return Marks(dispatched_ns=start, alone=alone)
     offsets = [first]
     for gap in request.items("itls"):
         offsets.append(offsets[-1] + (Fields({"gap": gap}, request.place).ns("gap", 1) or 0))
@@ -153,6 +153,7 @@ def _marks(request: Fields, *, failed: bool) -> Marks:
         first_chunk_ns=start + first,
         last_chunk_ns=start + offsets[-1],
         chunk_offsets_ns=tuple(offsets),
+        alone=alone,
     )
 
 

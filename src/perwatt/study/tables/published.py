@@ -161,9 +161,10 @@ def _checks(rows: list[Row]) -> Iterator[str]:
             continue
         worst = max(abs(ratio) for ratio, _ in ratios)
         off = [(ratio, row) for ratio, row in ratios if abs(ratio) > OFF]
+        twice = "" if off else ": one measurement printed twice, not a second one"
         yield (
             f"{words} holds within {OFF:.1%} in {len(ratios) - len(off)} of {len(ratios)} rows"
-            f" (furthest: {worst:.2g}): one measurement printed twice, not a second one."
+            f" (furthest: {worst:.2g}){twice}."
         )
         for ratio, row in off[:10]:
             yield f"It does not hold by {ratio:+.1%} for {_place(row)}."
