@@ -43,8 +43,8 @@ class LocalCost:
             rule=self.name,
             severity="note",
             sentence=f"{saving.name}: {saving.printed.text}{saving.unit} of the {resource} is "
-            f"saved where {share.printed.text}{share.unit} is served locally ({share.table}): a query "
-            f"served locally uses {between} of the {resource} that the cloud would.",
+            f"saved where {share.printed.text}{share.unit} is served locally ({share.table}): a "
+            f"query served locally uses {between} of the {resource} that the cloud would.",
             cells=of(saving, share),
             recomputed=between,
             tolerance=f"rounding of both; queries that cost the cloud alike; noted below "
