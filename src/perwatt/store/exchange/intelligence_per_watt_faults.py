@@ -11,15 +11,13 @@ from perwatt.store.exchange.foreign import Answer
 __all__ = ["BUFFER_S", "faults_of"]
 
 BUFFER_S = 30.0
-"""Its collector kept so many seconds of samples, up to its issue 39: what is older is lost."""
-WINDOW = "A query's joules are its counter's last sample less its first within the query (in the"
-WINDOW += (
+"""Its collector kept samples for so long, until upstream #39: what is older was lost."""
+WINDOW = (
+    "A query's joules are its counter's last sample less its first within the query (in the"
     " first public version, less the last sample of the query before, whose idle it then bears)."
-)
-WINDOW += (
     " Up to a tick is lost at each end, nothing is subtracted for idle, and all GPUs of the host"
+    " count, used or not."
 )
-WINDOW += " count, used or not."
 UNSCORED = (
     "No answer is marked right, which is what this harness writes where nothing was judged:"
     " scores are taken as unknown, not as 0."

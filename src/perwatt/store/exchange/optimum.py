@@ -28,11 +28,9 @@ _STATISTICS = ("mean", "p50", "p90", "p95", "p99", "stdev", "total")
 METHOD = "optimum-benchmark's own figure, without an interval"
 CODECARBON = (
     "optimum-benchmark's joules are CodeCarbon's, read once a second: memory is a constant and"
-)
-CODECARBON += (
     " the CPU often a model, so all but the GPU's are grade D; they are of a call on a whole"
+    " batch, and decode is a difference of two separate measurements."
 )
-CODECARBON += " batch, and decode is a difference of two separate measurements."
 
 
 def is_optimum(values: Any) -> bool:
