@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from perwatt.core.errors import DiskFullError, FileError
 from perwatt.core.estimate import worst_grade
 from perwatt.core.summary import RunSummary
 from perwatt.core.units import format_duration
 from perwatt.report.format import GRADES
 from perwatt.report.page import render_page
-from perwatt.report.sections import SECTIONS
+from perwatt.report.sections import SECTIONS, UNASKED
+from perwatt.report.sections.published import published_badge, published_headline
 from perwatt.report.view import ReportRun, view_of
 from perwatt.store.disk import write_atomic
 
@@ -44,14 +47,17 @@ def write_report(runs: Sequence[ReportRun], path: Path) -> None:
 
 def _run_data(run: ReportRun, prefix: str) -> dict[str, Any]:
     view = view_of(run, prefix)
-    summary = run.summary
+    summary, badge, makers = run.summary, _badge(run.summary), SECTIONS
+    if run.published and not view.rows:
+        summary = msgspec.structs.replace(summary, headline=published_headline(view))
+        badge, makers = published_badge(view), UNASKED
     return {
         "id": prefix,
         "directory": run.directory,
         "summary": summary,
         "lasted": format_duration(summary.duration_s),
-        "badge": _badge(summary),
-        "sections": [section for make in SECTIONS if (section := make(view))],
+        "badge": badge,
+        "sections": [section for make in makers if (section := make(view))],
     }
 
 

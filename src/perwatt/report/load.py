@@ -12,6 +12,7 @@ from perwatt.core.records import Phase
 from perwatt.report.view import ReportRun
 from perwatt.runner.summary import summarise_run
 from perwatt.store.load import load_tables
+from perwatt.store.published import read_published
 
 __all__ = ["load_run", "phases_of"]
 
@@ -25,6 +26,7 @@ def load_run(directory: Path) -> ReportRun:
         requests=tables.requests,
         power=tables.power,
         phases=phases_of(tables.run),
+        published=read_published(directory),
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from perwatt.core.records import Phase
+from perwatt.core.study import Published
 from perwatt.core.summary import MetricInfo, PairSummary, RunSummary
 from perwatt.report.format import Cell
 from perwatt.report.rows import Row, request_rows
@@ -29,6 +30,8 @@ class ReportRun(msgspec.Struct, frozen=True, kw_only=True):
     power: dict[str, list[Any]]
     phases: tuple[Phase, ...] = ()
     """What the run did when, ended phases alone; empty where nobody kept that."""
+    published: tuple[Published, ...] = ()
+    """Figures that somebody else measured, of an imported run."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from perwatt.report.sections.latency import latency
 from perwatt.report.sections.limits import limits
 from perwatt.report.sections.power import power
 from perwatt.report.sections.provenance import provenance
+from perwatt.report.sections.published import published
 from perwatt.report.sections.repeats import repeats
 from perwatt.report.sections.reported import reported
 from perwatt.report.sections.results import results
@@ -24,9 +25,10 @@ from perwatt.report.sections.stages import stages
 from perwatt.report.sections.tradeoff import tradeoff
 from perwatt.report.view import Section, View
 
-__all__ = ["SECTIONS"]
+__all__ = ["SECTIONS", "UNASKED"]
 
 SECTIONS: tuple[Callable[[View], Section | None], ...] = (
+    published,
     results,
     comparisons,
     tradeoff,
@@ -46,3 +48,6 @@ SECTIONS: tuple[Callable[[View], Section | None], ...] = (
     definitions,
     provenance,
 )
+
+UNASKED: tuple[Callable[[View], Section | None], ...] = (published, definitions, provenance)
+"""Those of a run that holds published figures and not one request: the rest have nothing to say."""

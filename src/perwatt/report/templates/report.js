@@ -65,7 +65,7 @@
           if (missing(a) || missing(b)) return missing(a) - missing(b);
           const [p, q] = [key(a), key(b)];
           const order = typeof p === "number" && typeof q === "number"
-            ? p - q : String(p).localeCompare(String(q));
+            ? p - q : String(p).localeCompare(String(q), undefined, {numeric: true});
           return up ? order : -order;
         });
         table.tBodies[0].append(...rows);
