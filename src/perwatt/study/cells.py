@@ -19,7 +19,14 @@ from perwatt.stats.moments import COLUMNS, Moments, moments_of
 from perwatt.stats.sample import Floats
 from perwatt.study.answers import Place, answer_rows
 from perwatt.study.file_facts import FileFacts
-from perwatt.study.moment_sql import CENTRES, MEASURED, Query, clusters_of, columns_of, sums_of
+from perwatt.study.moment_sql import (
+    MEASURED,
+    Query,
+    centres_of,
+    clusters_of,
+    columns_of,
+    sums_of,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "Pieces", "make_cells", "rolled"]
 
 KEYS = ("workload", "kind", "level", "category")
-_SAMPLE = 2048
 
 Source = tuple[Path, FileFacts]
 
@@ -103,7 +109,7 @@ def _quick(
 ) -> list[Cell]:
     """Cells of a file in which each answer is a cluster."""
     rows = answer_rows([source])
-    centres = _centres(db, rows)
+    centres = centres_of([source[2].least])
     query = Query(once=True, perplexity=source[2].logprobs)
     found = db.execute(
         f"SELECT pair_id, stage, {', '.join(KEYS)}, {query.select}"
@@ -129,7 +135,7 @@ def _clustered(
     here = [(place.run, place.pair_id, place.stage) for place in places]
     db.executemany("INSERT INTO here VALUES (?, ?, ?)", here)
     rows = f"SELECT * FROM ({rows}) SEMI JOIN here USING (run, pair_id, stage)"
-    centres = _centres(db, rows)
+    centres = centres_of([sources[run][1].least for run in runs])
     query = Query(once=False, perplexity=any(sources[run][1].logprobs for run in runs))
     keys = (*KEYS, "cluster")
     values = f"SELECT {', '.join(keys)}, {columns_of(centres)} FROM ({rows})"
@@ -160,12 +166,6 @@ def _clustered(
         moments = whole[key] if own is None else _fused([own])
         found.append(Cell(pair=pair, moments=moments, pieces=own, **names))
     return found
-
-
-def _centres(db: duckdb.DuckDBPyConnection, rows: str) -> list[float]:
-    """Of the first rows: near enough to the mean that no digit is lost."""
-    found = db.execute(f"SELECT {CENTRES} FROM (SELECT * FROM ({rows}) LIMIT {_SAMPLE})")
-    return [float(value) for value in found.fetchall()[0]]
 
 
 def _pieces(

@@ -8,6 +8,7 @@ from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyColumn, StudyPair
 from perwatt.metrics.footing import Footing
 from perwatt.metrics.glossary import all_metrics
+from perwatt.metrics.metric import METRICS
 from perwatt.stats.intervals import Interval
 from perwatt.stats.moments import Moments, inverse_product_interval, mean_interval, ratio_interval
 
@@ -39,10 +40,10 @@ def figures(moments: Moments, pair: StudyPair, names: Sequence[str]) -> dict[str
 def figure(name: str, moments: Moments, pair: StudyPair) -> Estimate:
     """One metric of the glossary: a mean, a ratio of means in `moments.PRODUCTS`, PPW or PPJ.
 
-    KeyError for any other. A figure with joules is None where the pair's runs have none, or have
-    them of unlike boundaries or grades.
+    Raises KeyError for another one, UnknownNameError for none. A figure with joules is None where
+    the pair's runs have none, or have them of unlike boundaries or grades.
     """
-    metric = all_metrics()[name]
+    metric = METRICS.get(name)
     footing = _footing(pair)
     if metric.energy and footing.reason:
         interval = Interval(value=None, n=moments.clusters, reason=footing.reason)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["FileFacts", "file_facts", "file_list"]
 
 NEEDED = ("item_id", "pair_id", "status")
+NUMBERS = (
+    "energy_gross_j",
+    "energy_net_j",
+    "prefill_j",
+    "decode_j",
+    "prompt_tokens",
+    "completion_tokens",
+)
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +41,8 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     groups: bool
     """May a cluster be more than one item?"""
     logprobs: bool
+    least: Mapping[str, float]
+    """The smallest value of a column of numbers, where the footer says it."""
 
     @property
     def once(self) -> bool:
@@ -87,6 +98,7 @@ def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
         repeats=_above_zero(by_name.get("repeat", [])),
         groups=_grouped(db, file, by_name),
         logprobs=not _all_null(by_name.get("logprobs", [])),
+        least={name: least for name in NUMBERS if (least := _least(by_name.get(name, [])))},
     )
 
 
@@ -96,6 +108,13 @@ def _above_zero(chunks: Sequence[tuple[Any, ...]]) -> bool:
         null_count != values and (most is None or int(most) > 0)
         for _, values, null_count, most, *_ in chunks
     )
+
+
+def _least(chunks: Sequence[tuple[Any, ...]]) -> float:
+    """0 where the footer does not say."""
+    known = [float(chunk[4]) for chunk in chunks if chunk[4] is not None]
+    whole = len(known) == len(chunks) > 0 and all(map(math.isfinite, known))
+    return min(known) if whole else 0.0
 
 
 def _all_null(chunks: Sequence[tuple[Any, ...]]) -> bool:

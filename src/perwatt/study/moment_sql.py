@@ -15,7 +15,7 @@ import numpy as np
 from perwatt.stats.moments import COLUMNS, PRODUCTS, Moments, moments_about
 from perwatt.stats.sample import Floats
 
-__all__ = ["CENTRES", "MEASURED", "Query", "clusters_of", "columns_of", "sums_of"]
+__all__ = ["MEASURED", "Query", "centres_of", "clusters_of", "columns_of", "sums_of"]
 
 MEASURED = tuple(COLUMNS)[2:]
 """Those that are values; the first two are counts."""
@@ -36,10 +36,14 @@ _VALUES = {
     "perplexity": "perplexity",
 }
 
-CENTRES = ", ".join(
-    f"coalesce(avg({'0' if name == 'score' else value}), 0)" for name, value in _VALUES.items()
-)
-"""Rough means to count from, in MEASURED's order. 0 for scores: sums of 0 and 1 are exact."""
+
+def centres_of(least: Sequence[Mapping[str, float]]) -> list[float]:
+    """What values are counted from, in MEASURED's order: the smallest in any file, by its footer.
+
+    It takes a common offset out, and is never farther from the mean than 0 is; a variance keeps
+    16 − 2 log₁₀((mean − centre) / σ) digits. Scores, times and watts are counted from 0.
+    """
+    return [min((found.get(name, 0.0) for found in least), default=0.0) for name in MEASURED]
 
 
 def columns_of(centres: Sequence[float]) -> str:
