@@ -157,6 +157,9 @@ def test_pairs_are_found_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[s
     other = run_of(tmp_path / "c", 9, 1.0, pair="k")
     code, text = failing(capsys, a, other)
     assert "has 2 pairs: m, ollama:n. Say which: --pair-a" in text
+    many = [one for k in range(9) for one in answers(1, 1.0, pair=f"p{k}", items=1)]
+    nine = str(write_run_directory(tmp_path / "nine", many))
+    assert "has 9 pairs: p0, p1, p2, p3, p4, p5, p6, p7, …. Say" in failing(capsys, nine, b)[1]
     assert "names the pair 'm' and --pair-b" in failing(capsys, a, f"{b}:m", "--pair-b", "k")[1]
 
 
@@ -297,6 +300,9 @@ def test_bad_runs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "hash differs" in failing(capsys, a, other)[1]
         or "cannot be read" in (failing(capsys, a, other)[1])
     )
+    stopped = Answered(pair="m", item="q0", score=None, energy_j=None, status="cancelled")
+    empty = str(write_run_directory(tmp_path / "e", [stopped]))
+    assert "m in e has no answers to be paired" in failing(capsys, a, empty)[1]
     b = run_of(tmp_path / "b", 8, 2.0, items=4)
     change(b, pairs={"m": {"label": 3}})
     assert "has not the fields of a run" in failing(capsys, a, b)[1]

@@ -84,6 +84,10 @@ def compare_sides(
     is compared too where it is not in `metrics`. Raises SpecError where no item is common, and
     UnknownNameError for a metric that is none.
     """
+    for side in (a, b):
+        if not side.requests["item_id"]:
+            msg = f"{side.identity.label} in {side.directory} has no answers to be paired."
+            raise SpecError(msg, "Figures that other tools published are in `perwatt study`.")
     a_rows, b_rows, changed = _common(a, b)
     if not a_rows["item_id"]:
         msg = f"{a.directory} and {b.directory} were asked no item in common."

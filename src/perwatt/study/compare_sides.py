@@ -20,6 +20,10 @@ from perwatt.store.load import RunTables, load_tables
 __all__ = ["Side", "open_sides"]
 
 
+_SHOWN = 8
+"""Pairs named where one has to be chosen."""
+
+
 class Side(msgspec.Struct, frozen=True, kw_only=True):
     """One pair of one run."""
 
@@ -122,7 +126,8 @@ def _only(opened: _Opened, other: str | None, side: str) -> str:
         return next(iter(opened.identities))
     if other in opened.identities:
         return str(other)
-    names = ", ".join(opened.identities) or "none"
+    names = ", ".join(list(opened.identities)[:_SHOWN]) or "none"
+    names += ", …" if len(opened.identities) > _SHOWN else ""
     msg = f"{opened.path} has {len(opened.identities)} pairs: {names}."
     raise SpecError(msg, f"Say which: --pair-{side} PAIR, or {opened.path}:PAIR")
 
