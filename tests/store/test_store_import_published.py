@@ -176,6 +176,7 @@ def test_a_figure_that_two_files_hold_is_refused(tmp_path: Path) -> None:
         ("llama_bench.json", '"avg_ts": 7100.0', '"avg_ts": "fast"', r"\[0\] has the text 'fast'"),
         ("vllm_detailed.json", "[0.25, 0.5, 0.0]", "[0.25]", "1 ttfts and 3 input_lens"),
         ("vllm_detailed.json", '"model_id": "acme/Wise-8B"', '"model_id": 3', "model_id"),
+        ("guidellm.json", '"version": 2', '"version": 1', "report of version 1"),
         ("guidellm.json", '"type_": "concurrent"', '"type_": null', "has no type_"),
     ],
 )

@@ -154,14 +154,19 @@ def query(
     }
 
 
-def profile(folder: Path, queries: Sequence[Mapping[str, Any]]) -> Path:
-    """What `Dataset.save_to_disk` and the harness leave: Arrow streams and summary.json."""
+def save_to_disk(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As `datasets.Dataset.save_to_disk` does: Arrow streams beside state.json."""
     folder.mkdir()
-    table = pa.Table.from_pylist([dict(row) for row in queries])
+    table = pa.Table.from_pylist([dict(row) for row in rows])
     file = str(folder / "data-00000-of-00001.arrow")
     with pa.OSFile(file, "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
     (folder / "state.json").write_text("{}")
+
+
+def profile(folder: Path, queries: Sequence[Mapping[str, Any]]) -> Path:
+    """What `ipw profile` leaves."""
+    save_to_disk(folder, queries)
     summary = {
         "model": "acme/Wise-8B",
         "profiler_config": {"client_id": "vllm", "dataset_id": "ipw"},
@@ -231,6 +236,23 @@ def test_the_harness_traces(tmp_path: Path) -> None:
     assert (late["status"], late["error"], late["energy_gross_j"]) == ("error", "timed out", None)
     assert one["pair_id"] == "acme/Wise-8B"
     assert read_foreign(GOLDEN / "ipw_run" / "traces.jsonl").answers == foreign.answers
+
+
+def test_the_traces_data_set_is_the_same_as_their_lines(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "ipw_run", tmp_path / "r")
+    lines = (tmp_path / "r" / "traces.jsonl").read_text().splitlines()
+    rows = [{"query_id": str(n), "trace_json": line} for n, line in enumerate(lines)]
+    save_to_disk(tmp_path / "r" / "hf_dataset", rows)
+    true = read_foreign(GOLDEN / "ipw_run")
+    assert read_foreign(tmp_path / "r" / "hf_dataset").answers == true.answers
+
+
+def test_a_profile_as_json_lines_is_the_same_as_its_data_set(tmp_path: Path) -> None:
+    queries = [query(500.0, 2.0, 250.0, right=True), query(None, 1.0, 99.0)]
+    folder = profile(tmp_path / "p", queries)
+    lines = folder / "rows.jsonl"
+    lines.write_text("".join(json.dumps(row) + "\n" for row in queries))
+    assert read_foreign(lines).answers == read_foreign(folder).answers
 
 
 def test_queries_that_overlapped_are_invalid(tmp_path: Path) -> None:

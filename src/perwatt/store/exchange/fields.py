@@ -11,7 +11,7 @@ from typing import Any
 from perwatt.core.errors import FileError
 from perwatt.store.lines import repaired
 
-__all__ = ["Fields", "read_json", "read_lines", "whole_number"]
+__all__ = ["Fields", "parsed", "read_json", "read_lines", "whole_number"]
 
 _MOST_TOKENS = 2**31 - 1
 _MOST_NS = 2**62
@@ -111,7 +111,7 @@ class Fields:
 
 def read_json(path: Path) -> Any:
     """A JSON file. Raises FileError naming it, and the line where it breaks off."""
-    return _parsed(_text(path), str(path))
+    return parsed(_text(path), str(path))
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -119,7 +119,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip():
             place = f"Line {number} of {path}"
-            yield place, _parsed(line, place)
+            yield place, parsed(line, place)
 
 
 def _text(path: Path) -> str:
@@ -133,7 +133,8 @@ def _text(path: Path) -> str:
         raise FileError(msg, _DAMAGED) from None
 
 
-def _parsed(text: str, place: str) -> Any:
+def parsed(text: str, place: str) -> Any:
+    """JSON text. Raises FileError naming `place`."""
     try:
         # The standard library's, because NaN is no JSON and Python tools write it all the same.
         values = json.loads(text, parse_int=whole_number)

@@ -35,6 +35,8 @@ UNITS = {
     "tokens_per_second": "tok/s",
 }
 """Metrics that are carried over, each with its statistics, and their units."""
+VERSION = 2
+"""Of the report's schema."""
 STATISTICS = ("mean", "median", "std_dev", "min", "max")
 _PERCENTILES = ("p01", "p05", "p10", "p25", "p75", "p90", "p95", "p99")
 TPOT = (
@@ -54,7 +56,11 @@ def is_guidellm(values: Any) -> bool:
 def read_guidellm(path: Path) -> Foreign:
     """Raises FileError naming the file and the field that is not as it should be."""
     whole = Fields(read_json(path), str(path))
-    version = whole.inner("metadata").text("guidellm_version")
+    metadata = whole.inner("metadata")
+    version = metadata.text("guidellm_version")
+    if metadata.values.get("version") != VERSION:
+        msg = f"{path} is GuideLLM's report of version {metadata.values.get('version')!r:.20}."
+        raise FileError(msg, f"Version {VERSION} is read, which GuideLLM 0.8 writes.")
     answers: list[Answer] = []
     published: list[Published] = []
     pairs: dict[str, PairIdentity] = {}

@@ -15,30 +15,33 @@ from typing import Any
 from perwatt.core.errors import FileError, MissingExtraError
 from perwatt.core.estimate import Grade
 from perwatt.core.records import Boundary, Message, PairIdentity
-from perwatt.store.exchange.fields import Fields, read_json
+from perwatt.store.exchange.fields import Fields, read_json, read_lines
 from perwatt.store.exchange.foreign import Answer, Foreign, ForeignScore, Marks, Metered
 from perwatt.store.exchange.intelligence_per_watt_faults import faults_of
 
-__all__ = ["arrow_rows", "is_ipw_folder", "read_ipw"]
+__all__ = ["arrow_rows", "is_ipw_folder", "is_profile_row", "read_ipw"]
 
 SCORER = "lm_correctness"
 
 
 def is_ipw_folder(path: Path) -> bool:
     """Is it a data set that the harness saved?"""
-    return (path / "summary.json").is_file() and any(path.glob("*.arrow"))
+    return any(path.glob("*.arrow"))
 
 
 def read_ipw(path: Path) -> Foreign:
-    """A profile's folder. Raises FileError naming the file or the query, MissingExtraError."""
-    summary = Fields(read_json(path / "summary.json"), str(path / "summary.json"))
+    """A profile's folder, or its rows as JSON lines.
+
+    Raises FileError naming the file or the query, MissingExtraError.
+    """
+    told = (path if path.is_dir() else path.parent) / "summary.json"
+    summary = Fields(read_json(told) if told.is_file() else {}, str(told))
     version = (summary.maybe("versions") or Fields({}, "")).text("ipw")
     answers: list[Answer] = []
     metrics: list[Fields] = []
     pairs: dict[str, PairIdentity] = {}
     workload = summary.text("dataset_name") or summary.text("dataset") or path.name
-    for number, row in enumerate(arrow_rows(path)):
-        query = Fields(row, f"{path} at query {number}")
+    for number, query in enumerate(_queries(path)):
         of = query.inner("model_metrics")
         for model in of.values:
             if model not in of:
@@ -63,6 +66,20 @@ def read_ipw(path: Path) -> Foreign:
         started_s=summary.number("generated_at"),
         verdicts=faults_of(answers, metrics, scored=scored),
     )
+
+
+def is_profile_row(values: Any) -> bool:
+    """Is it one of its queries, as a line of JSON?"""
+    return isinstance(values, dict) and {"problem", "model_metrics"} <= set(values)
+
+
+def _queries(path: Path) -> Iterator[Fields]:
+    if path.is_dir():
+        for number, row in enumerate(arrow_rows(path)):
+            yield Fields(row, f"{path} at query {number}")
+    else:
+        for place, row in read_lines(path):
+            yield Fields(row, place)
 
 
 def arrow_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -7,14 +7,15 @@ Model, agent and concurrency are in the config of the summary.json beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from perwatt.core.errors import FileError
 from perwatt.core.records import Message, PairIdentity, Verdict
-from perwatt.store.exchange.fields import Fields, read_json, read_lines
+from perwatt.store.exchange.fields import Fields, parsed, read_json, read_lines
 from perwatt.store.exchange.foreign import Answer, Foreign, ForeignScore, Marks, Metered
+from perwatt.store.exchange.intelligence_per_watt import arrow_rows
 from perwatt.store.exchange.sheet import as_closed
 
 __all__ = ["TRACES", "is_trace", "read_traces"]
@@ -37,13 +38,16 @@ def is_trace(values: Any) -> bool:
 
 
 def read_traces(path: Path) -> Foreign:
-    """The JSON lines, or their folder. Raises FileError naming the line and the field."""
-    path = path / TRACES if path.is_dir() else path
+    """The JSON lines, their folder, or the data set that holds the same in Arrow.
+
+    Raises FileError naming the line and the field, MissingExtraError.
+    """
+    path = path / TRACES if (path / TRACES).is_file() else path
     beside = path.with_name("summary.json")
     summary = Fields(read_json(beside), str(beside)) if beside.is_file() else Fields({}, path.name)
     config = summary.maybe("config") or Fields({}, summary.place)
-    model = config.text("model") or path.resolve().parent.name or "model"
-    lines = [Fields(values, place) for place, values in read_lines(path)]
+    model = config.text("model") or path.resolve().parent.name or "unnamed model"
+    lines = list(_lines(path))
     if not lines:
         msg = f"{path} holds no trace."
         raise FileError(msg, "Let ipw finish a query.")
@@ -73,6 +77,17 @@ def read_traces(path: Path) -> Foreign:
         started_s=summary.number("generated_at"),
         verdicts=tuple(verdicts),
     )
+
+
+def _lines(path: Path) -> Iterator[Fields]:
+    if not path.is_dir():
+        for place, values in read_lines(path):
+            yield Fields(values, place)
+        return
+    for number, row in enumerate(arrow_rows(path)):
+        place = f"{path} at query {number}"
+        text = Fields(row, place).needed("trace_json")
+        yield Fields(parsed(text, place), place)
 
 
 def _answers(lines: Sequence[Fields], model: str, load: str) -> tuple[Answer, ...]:

@@ -15,7 +15,12 @@ from perwatt.store.exchange.fields import read_json
 from perwatt.store.exchange.foreign import Foreign
 from perwatt.store.exchange.guidellm import is_guidellm, read_guidellm
 from perwatt.store.exchange.inspect_read import read_inspect
-from perwatt.store.exchange.intelligence_per_watt import is_ipw_folder, read_ipw
+from perwatt.store.exchange.intelligence_per_watt import (
+    arrow_rows,
+    is_ipw_folder,
+    is_profile_row,
+    read_ipw,
+)
 from perwatt.store.exchange.intelligence_per_watt_traces import TRACES, is_trace, read_traces
 from perwatt.store.exchange.llama_bench import (
     is_llama_bench,
@@ -55,6 +60,7 @@ _BY_JSON: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (is_vllm_bench, "vllm-bench"),
     (is_llama_bench, "llama-bench"),
     (is_trace, "intelligence-per-watt"),
+    (is_profile_row, "intelligence-per-watt"),
     (is_optimum, "optimum-benchmark"),
 )
 _KNOWN = (
@@ -101,7 +107,7 @@ def _reader(tool: str, path: Path) -> Callable[[Path], Foreign]:
         case "mlenergy":
             return read_mlenergy_csv if path.suffix == ".csv" else read_mlenergy_json
         case "intelligence-per-watt":
-            return read_ipw if is_ipw_folder(path) else read_traces
+            return read_ipw if _is_profile(path) else read_traces
     readers = {
         "aiperf": read_aiperf,
         "guidellm": read_guidellm,
@@ -110,6 +116,13 @@ def _reader(tool: str, path: Path) -> Callable[[Path], Foreign]:
         "optimum-benchmark": read_optimum,
     }
     return readers[tool]
+
+
+def _is_profile(path: Path) -> bool:
+    """Of the study harness's two formats, is it the one of `ipw profile`?"""
+    if path.is_dir():
+        return is_ipw_folder(path) and "trace_json" not in next(arrow_rows(path), {})
+    return is_profile_row(_first_line(path))
 
 
 def _of_folder(path: Path) -> str:
