@@ -72,9 +72,10 @@ class PackedFile(NamedTuple):
 class Agent:
     """`run_id` keeps the directories of one cluster run apart from all others."""
 
-    def __init__(self, run_id: str, node: str) -> None:
-        self.node = node
-        self.base = _base() / f"perwatt-cluster-{run_id}" / node
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.node = "unnamed"
+        self.base = _base()
         self._child: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
@@ -105,6 +106,11 @@ class Agent:
             lacks=tuple(name for name in names if not os.environ.get(name)),
             error=error,
         )
+
+    def call(self, node: str) -> None:
+        """Its name, which its directories on the disk are under."""
+        self.node = node
+        self.base = _base() / f"perwatt-cluster-{self.run_id}" / node
 
     def clock_ns(self) -> int:
         """Its wall clock, Unix nanoseconds."""
@@ -155,10 +161,6 @@ class Agent:
         code = self._child.returncode
         lost = End(outcome="lost", message=f"its process ended with {_code(code)}{self._tail()}")
         return Polled(events, self._end or lost)
-
-    def pid(self) -> int | None:
-        """Of the job's process."""
-        return self._child.pid if self._child else None
 
     def stop(self, *, kill: bool = False) -> None:
         """Ask it to end, as Ctrl-C does; `kill`: end it."""

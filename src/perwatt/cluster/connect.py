@@ -124,7 +124,13 @@ def _local(ray: Any, nodes: int, broken_rocm: bool) -> Iterator[Connection]:
     ray_constants.ENABLE_RAY_CLUSTER = False
     cluster: Any = None
     try:
-        head = {**each, "num_cpus": 0, "include_dashboard": False, "no_monitor": True}
+        head = {
+            **each,
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "no_monitor": True,
+            "_system_config": {"health_check_period_ms": 1000},  # of 3000: nodes fail by trial here
+        }
         cluster = Cluster(initialize_head=True, head_node_args=head)
         for _ in range(nodes):
             cluster.add_node(num_cpus=1, **each)

@@ -27,6 +27,7 @@ AGAIN_S = 90.0
 STOPPING_S = 30.0
 """Patience with jobs that were asked to stop, before they are ended."""
 CALL_S = 60.0
+CALL_AGAIN_S = 20.0
 
 Outcome = Literal["done", "worker-lost", "node-lost", "failed", "stopped"]
 
@@ -228,9 +229,9 @@ class Head:
         """Another agent on the same node, whose disk has the journal; else the node is lost."""
         node = self.nodes[name]
         if is_alive(self.ray, node):
-            agent = send_agent(self.ray, node, self.cluster.cluster_id, name)
+            agent = send_agent(self.ray, node, self.cluster.cluster_id)
             try:
-                self.ray.get(agent.pid.remote(), timeout=5.0)
+                self.ray.get(agent.call.remote(name), timeout=CALL_AGAIN_S)
             except self.ray.exceptions.RayError:
                 with suppress(Exception):
                     self.ray.kill(agent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from perwatt.core.clock import now_ns, seconds
 from perwatt.core.errors import EngineError, GradeError, PerwattError, SpecError
 from perwatt.core.spec import RunSpec
 
-__all__ = ["Reached", "clock_of", "is_alive", "meet", "send_agent"]
+__all__ = ["Reached", "clock_of", "dismiss", "is_alive", "meet", "send_agent"]
 
 MEET_S = 60.0
 """How long a node may be busy with somebody else's work, or start a worker."""
@@ -48,7 +48,7 @@ def meet(ray: Any, spec: RunSpec, cluster: Cluster) -> dict[str, Reached]:
     _same_version(ray, able)
     waiting = {}
     for node in able:
-        node.agent = send_agent(ray, node, cluster.cluster_id, "unnamed")
+        node.agent = send_agent(ray, node, cluster.cluster_id)
         waiting[node.agent.about.remote(spec.to_json(), node.gpus)] = node
     ready, late = ray.wait(list(waiting), num_returns=len(waiting), timeout=MEET_S)
     for future in late:
@@ -66,15 +66,12 @@ def meet(ray: Any, spec: RunSpec, cluster: Cluster) -> dict[str, Reached]:
     _check(met, spec)
     named = _named(cluster, met)
     for name, node in named.items():
-        ray.kill(node.agent)
-        node.agent = send_agent(ray, node, cluster.cluster_id, name)
-    for name, node in named.items():
-        ray.get(node.agent.pid.remote(), timeout=MEET_S)
+        ray.get(node.agent.call.remote(name), timeout=MEET_S)
         cluster.named(name).clocks.append(clock_of(ray, node))
     return named
 
 
-def send_agent(ray: Any, node: Reached, run_id: str, name: str) -> Any:
+def send_agent(ray: Any, node: Reached, run_id: str) -> Any:
     """An actor on that very node, with all of its CPUs and GPUs for its own."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -85,7 +82,14 @@ def send_agent(ray: Any, node: Reached, run_id: str, name: str) -> Any:
         "max_task_retries": 0,
         "scheduling_strategy": NodeAffinitySchedulingStrategy(node.ray_id, soft=False),
     }
-    return ray.remote(**options)(Agent).remote(run_id, name)
+    return ray.remote(**options)(Agent).remote(run_id)
+
+
+def dismiss(ray: Any, nodes: Iterable[Reached]) -> None:
+    """Give the nodes back; a job that still runs there ends with its agent."""
+    for node in nodes:
+        if node.agent is not None:
+            ray.kill(node.agent)
 
 
 def is_alive(ray: Any, node: Reached) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import ModuleType
 
 from perwatt.core.errors import MissingExtraError
@@ -32,8 +33,10 @@ def rocm_is_broken() -> bool:
     """
     if "ray" in sys.modules:
         return False
+    said = io.StringIO()  # it prints what it misses
     try:
-        importlib.import_module("amdsmi")
+        with redirect_stdout(said), redirect_stderr(said):
+            importlib.import_module("amdsmi")
     except ImportError:
         return False
     except Exception:  # KeyError and OSError so far; whatever it is, Ray must not meet it

@@ -6,7 +6,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -17,7 +17,7 @@ from perwatt import __version__
 from perwatt.cluster.connect import Connection, connected, parse_address
 from perwatt.cluster.head import Head, now
 from perwatt.cluster.jobs import check_spread, make_jobs, server_elsewhere
-from perwatt.cluster.nodes import Reached, meet
+from perwatt.cluster.nodes import Reached, dismiss, meet
 from perwatt.cluster.parcel import packed, shard_of
 from perwatt.cluster.record import Cluster, Spread, locked, read_cluster
 from perwatt.core.errors import EngineError, InterruptedRunError, RunDirError, SpecError
@@ -72,9 +72,9 @@ def start(
             workload_sha256=workload.sha256,
         )
         try:
-            with _by_sigterm_too(), connected(where) as connection:
+            with _by_sigterm_too(), connected(where) as connection, ExitStack() as stay:
                 listen(Stage("Meeting the nodes"))
-                nodes = meet(connection.ray, spec, cluster)
+                nodes = stay.enter_context(_met(connection, spec, cluster))
                 met = [cluster.named(name) for name in nodes]
                 cluster.jobs = make_jobs(spec, workload, items, met, spread)
                 _sit(connection, spec, cluster, nodes, workload, items, out, listen)
@@ -101,10 +101,21 @@ def resume(out: Path, listen: Listener, *, address: str | None = None) -> None:
             raise RunDirError(msg, "Bring the old items back, or start a new run.")
         cluster.address = address or cluster.address
         cluster.status = "running"
-        with _by_sigterm_too(), connected(parse_address(cluster.address)) as connection:
+        where = parse_address(cluster.address)
+        with _by_sigterm_too(), connected(where) as connection, ExitStack() as stay:
             listen(Stage("Meeting the nodes"))
-            nodes = meet(connection.ray, spec, cluster)
+            nodes = stay.enter_context(_met(connection, spec, cluster))
             _sit(connection, spec, cluster, nodes, workload, items, out, listen)
+
+
+@contextmanager
+def _met(connection: Connection, spec: RunSpec, cluster: Cluster) -> Iterator[dict[str, Reached]]:
+    """The nodes, given back afterwards: the cluster may have other work to do."""
+    nodes = meet(connection.ray, spec, cluster)
+    try:
+        yield nodes
+    finally:
+        dismiss(connection.ray, nodes.values())
 
 
 def is_cluster(directory: Path) -> bool:
