@@ -23,7 +23,7 @@ __all__ = ["bits_of", "precision_table"]
 Row = dict[str, StudyCell]
 
 _FIGURES = ("accuracy", "energy_gross_j", "ipj", "j_per_correct")
-_PAIRED = 100_000
+_PAIRED = 20_000
 """Beyond so many items the unpaired interval is narrow enough, and one pass over the files does."""
 
 
