@@ -25,7 +25,7 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     pairs: tuple[int, ...]
     left_out: int
-    """Items that some pair of the set was asked, but not all, or that were not judged."""
+    """Items of the workload that not all pairs of the set were asked, or that were not judged."""
     item: Ints
     """Number of the item within its workload: the same in all sets."""
     cluster: Ints
@@ -83,14 +83,14 @@ def _of_workload(
     found = []
     for number, (name, pairs) in enumerate(members):
         part: dict[str, Any] = {key: columns[f"{key}_{number}"] for key in _PARTS}
-        full, seen = part["judged"] == len(pairs), part["seen"] > 0
-        energy = np.where(part["metered"] == len(pairs), 1.0, np.nan)[full]
+        full = part["judged"] == len(pairs)
+        joules = part["joules"][full]
         found.append(
             Covered(
                 name=name,
                 workload=workload,
                 pairs=pairs,
-                left_out=int((seen & ~full).sum()),
+                left_out=int((~full).sum()),
                 item=columns["item"][full],
                 cluster=np.unique(columns["cluster"][full], return_inverse=True)[1],
                 right=part["cover"][full],
@@ -100,8 +100,8 @@ def _of_workload(
                 single_n=part["single_n"][full].astype(np.int64),
                 single_c=part["single_c"][full].astype(np.int64),
                 best=Counter(chosen[number][:FOLDS]),
-                oracle_j=part["oracle"][full] * energy,
-                all_j=part["joules"][full] * energy,
+                oracle_j=np.where(np.isnan(joules), np.nan, part["oracle"][full]),
+                all_j=joules,
                 single_j=part["single_j"][full],
             )
         )
@@ -109,13 +109,12 @@ def _of_workload(
 
 
 _PARTS = {
-    "seen": "count(*) FILTER ({in_set})",
     "judged": "count(p) FILTER ({in_set})",
-    "metered": "count(e) FILTER ({in_set})",
     "cover": "{cover}",
     "several": f"count(*) FILTER ({{in_set}} AND p >= {RIGHT})",
     "oracle": f"coalesce(min(e) FILTER ({{in_set}} AND p >= {RIGHT}), min(e) FILTER ({{in_set}}))",
-    "joules": "sum(e) FILTER ({in_set})",
+    # NaN where one was not metered: it stays NaN in the sum.
+    "joules": "sum(coalesce(e, 'NaN')) FILTER ({in_set})",
     "single": "max(p) FILTER ({picked})",
     "flattered": "max(p) FILTER (pair = {best})",
     "single_n": "max(n) FILTER ({picked})",

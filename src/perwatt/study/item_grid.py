@@ -8,29 +8,39 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from perwatt.stats.sample import Floats, Ints
+from perwatt.stats.sample import Ints
 from perwatt.study.asked import plain, tries
 from perwatt.study.study import Study
 
 __all__ = ["ItemGrid", "item_grid"]
 
+_MEASURED = ("score", "e", "w", "s")
+
+
+Singles = NDArray[np.float32]
+
 
 class ItemGrid(msgspec.Struct, frozen=True, kw_only=True):
-    """Arrays are (items, groups), means over a group's pairs; NaN where a pair's is missing."""
+    """Arrays are (items, groups), means over a group's pairs; NaN where a pair's is missing.
+
+    In single precision, a ten-millionth of a value, since there may be a million items.
+    """
 
     cluster: Ints
     """(items,)"""
     whole: NDArray[np.bool_]
     """The item was asked of every pair of the group."""
-    score: Floats
-    joules: Floats
-    watts: Floats
+    score: Singles
+    joules: Singles
+    watts: Singles
     """Joules over seconds of each answer."""
-    seconds: Floats
+    seconds: Singles
 
     def common(self, groups: Sequence[int]) -> ItemGrid:
         """The items that all of `groups` were asked, clusters numbered anew from 0."""
         at = self.whole[:, list(groups)].all(axis=1)
+        if bool(at.all()):
+            return self
         return ItemGrid(
             cluster=np.asarray(np.unique(self.cluster[at], return_inverse=True)[1]),
             whole=self.whole[at],
@@ -50,28 +60,25 @@ def item_grid(study: Study, groups: Sequence[Sequence[int]]) -> ItemGrid:
     for number, group in enumerate(groups):
         inside = f"FILTER (pair IN ({_listed(group)}))"
         columns.append(f"count(*) {inside} AS whole_{number}")
+        # NaN where one is missing: it stays NaN in the sum.
         columns += [
-            f"CASE WHEN count({x}) {inside} = count(*) {inside} THEN avg({x}) {inside} END "
-            f"AS {x}_{number}"
-            for x in ("score", "e", "w", "s")
+            f"CAST(sum(coalesce({x}, 'NaN')) {inside} / {len(set(group))} AS FLOAT) AS {x}_{number}"
+            for x in _MEASURED
         ]
     fetched = study.db.execute(
         "SELECT dense_rank() OVER (ORDER BY workload, any_value(cluster)) - 1 AS cluster, "
         f"{', '.join(columns)} FROM {tries(study, where)} GROUP BY workload, item_id"
     ).fetchnumpy()
-
-    def grid(name: str) -> Floats:
-        parts = [plain(fetched[f"{name}_{number}"]) for number in range(len(groups))]
-        return np.stack(parts, axis=1).astype(np.float64)
-
-    sizes = np.array([len(set(group)) for group in groups])
+    cluster = np.asarray(plain(fetched.pop("cluster")), dtype=np.int64)
+    whole = np.empty((cluster.size, len(groups)), dtype=np.bool_)
+    grids = [np.empty(whole.shape, dtype=np.float32) for _ in _MEASURED]
+    for number, group in enumerate(groups):
+        whole[:, number] = plain(fetched.pop(f"whole_{number}")) == len(set(group))
+        for name, grid in zip(_MEASURED, grids, strict=True):
+            grid[:, number] = plain(fetched.pop(f"{name}_{number}"))
+    score, joules, watts, seconds = grids
     return ItemGrid(
-        cluster=np.asarray(plain(fetched["cluster"]), dtype=np.int64),
-        whole=grid("whole") == sizes,
-        score=grid("score"),
-        joules=grid("e"),
-        watts=grid("w"),
-        seconds=grid("s"),
+        cluster=cluster, whole=whole, score=score, joules=joules, watts=watts, seconds=seconds
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -41,8 +42,17 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     footing: Footing
 
 
+_CACHE: WeakKeyDictionary[Study, Dated | None] = WeakKeyDictionary()
+
+
 def dated(study: Study) -> Dated | None:
-    """None where no pair has both years."""
+    """None where no pair has both years. Kept for the study's other tables."""
+    if study not in _CACHE:
+        _CACHE[study] = _dated(study)
+    return _CACHE[study]
+
+
+def _dated(study: Study) -> Dated | None:
     cells: dict[Years, list[int]] = {}
     undated = []
     for number, pair in enumerate(study.pairs):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
 from perwatt.stats.moments import Moments
@@ -64,10 +66,12 @@ def local_cloud(study: Study) -> StudyTable | None:
     sums = rolled(study.cells(), by=("pair",)) if models else {}
     rows = []
     for model, (local, cloud) in models.items():
-        matches = _matches(study, local, cloud)
-        pairs = list(dict.fromkeys(pair for match in matches for pair in match))
-        means = _Means(item_grid(study, [[pair] for pair in pairs]), pairs)
-        rows += [_row(study, model, sums, means, one, other) for one, other in matches]
+        for clouds, locals_ in _matches(study, local, cloud).items():
+            pairs = [*locals_, *clouds]
+            means = _Means(item_grid(study, [[pair] for pair in pairs]), pairs)
+            rows += [
+                _row(study, model, sums, means, one, other) for one in locals_ for other in clouds
+            ]
     if not rows:
         return None
     first = next((row for row in rows if row["like"] == "yes"), rows[0])
@@ -104,11 +108,12 @@ def _models(study: Study) -> dict[str, tuple[list[int], list[int]]]:
     return {model: sides for model, sides in found.items() if all(sides)}
 
 
-def _matches(study: Study, local: list[int], cloud: list[int]) -> list[tuple[int, int]]:
-    matches = []
+def _matches(study: Study, local: list[int], cloud: list[int]) -> dict[tuple[int, ...], list[int]]:
+    """Cloud pairs, and the local ones that are set beside them."""
+    matches: dict[tuple[int, ...], list[int]] = {}
     for one in local:
         alike = [p for p in cloud if not _unlike(study.pairs[one], study.pairs[p])]
-        matches += [(one, other) for other in alike or cloud]
+        matches.setdefault(tuple(alike or cloud), []).append(one)
     return matches
 
 
@@ -128,7 +133,7 @@ class _Means:
 
     def _of(self, grid: ItemGrid, pairs: list[int]) -> LogMeans:
         columns = [
-            (getattr(grid, name)[:, self._at[pair]], noun)
+            (getattr(grid, name)[:, self._at[pair]].astype(np.float64), noun)
             for pair in pairs
             for name, noun in _MEASURED.items()
         ]
