@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from perwatt.cluster.connect import Connection
+from perwatt.cluster.connect import STORE_BYTES, Connection
 from perwatt.cluster.record import Cluster, read_cluster
 from perwatt.cluster.run import is_cluster, resume, start
 from perwatt.core.errors import InterruptedRunError, SpecError
@@ -223,7 +223,6 @@ def test_another_version_on_a_node_is_one_sentence(
 
 
 def test_a_node_that_leaves_gives_its_job_to_another(ray_cluster: Connection, spec: SpecOf) -> None:
-    # The last of this file: the cluster has a node less afterwards.
     asked = spec(extra_body=SLOW, limit=30)
 
     def leave() -> None:
@@ -238,7 +237,15 @@ def test_a_node_that_leaves_gives_its_job_to_another(ray_cluster: Connection, sp
         )
         local.remove_node(gone, allow_graceful=False)
 
-    out = start(asked, "auto", Ears(10, leave), share_machine=True)
+    try:
+        out = start(asked, "auto", Ears(10, leave), share_machine=True)
+    finally:  # as it was found
+        ray_cluster.local.add_node(
+            num_cpus=1,
+            object_store_memory=STORE_BYTES,
+            node_ip_address="127.0.0.1",
+            include_log_monitor=False,
+        )
     assert len(counted(out)) == sum(counted(out).values()) == 60
     cluster: Cluster = read_cluster(out)
     assert sum(node.lost is not None for node in cluster.nodes) == 1

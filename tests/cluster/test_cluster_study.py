@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def write_runs(folder: Path) -> list[Path]:
-    """Three pairs: one in two runs with items in common, two that share a run; repeats and levels."""
+    """Four pairs: one in two runs with items in common, two that share a run, repeats, levels."""
     draw = np.random.default_rng(7)
 
     def answers(pair: str, items: range, repeats: int = 1) -> list[Answered]:
@@ -72,7 +72,7 @@ def test_sharded_cells_are_those_of_one_machine(ray_cluster: Connection, tmp_pat
     runs = write_runs(tmp_path)
     with open_study(runs) as alone, open_study(runs) as shared:
         told = shard_cells(shared, "auto")
-        assert told.workers == 2
+        assert told.workers == 2, told.sentence
         assert told.at_head == 0
         mine, theirs = alone.cells(), shared.cells()
         keys = [(c.pair, c.workload, c.kind, c.level, c.category) for c in mine]
