@@ -189,6 +189,18 @@ def _(document: Document, pick: int, factor: float) -> str:
     return f"Routing|1.0|{('energy', 'cost')[pick % 2]}"
 
 
+@plant("mixture")
+def _(document: Document, pick: int, factor: float) -> str:
+    chat, exam, both = table(document, "Both")["rows"]
+    column = 1 + pick % 2
+    if pick % 3:
+        both[column] = f"{max(float(chat[column]), float(exam[column])) + factor:.2f}"
+        return f"Both|both|{('energy', 'cost')[pick % 2]}"
+    chat[1:], exam[1:], both[1:] = ["80.0", "60.0"], ["40.0", "30.0"], ["60.0", "45.0"]
+    both[column] = f"{float(both[column]) + factor:.2f}"
+    return "no one weighing of the parts"
+
+
 @plant("sum")
 def _(document: Document, pick: int, factor: float) -> str:
     rows = table(document, "Categories")["rows"]

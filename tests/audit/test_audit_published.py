@@ -98,6 +98,7 @@ def test_each_known_fault_is_found(
         ("savings-bound", ("Table 9", "cost", "73.3%", "63.0%")),
         ("local-cost", ("80.4% of the energy", "80.7%", "0.25%–0.50%")),
         ("local-cost", ("97.4% of the compute", "98.4%")),
+        ("mixture", ("energy 42%", "compute 80%", "cost 97%")),
         ("count", ("four benchmarks", "3")),
         ("count", ("five strategies", "4: 0.6, 0.8, 1.0 and 1 beside them")),
         ("denominator", ("Qwen3-235B", "3 parts")),

@@ -17,6 +17,7 @@ __all__ = [
     "Decomposition",
     "Extreme",
     "Mean",
+    "Mixture",
     "Operand",
     "Product",
     "Ratio",
@@ -96,6 +97,19 @@ class Mean(_Claim, frozen=True, tag="mean"):
         return () if self.by else (self.printed,)
 
 
+class Mixture(_Claim, frozen=True, tag="mixture"):
+    """`printed` is over two parts together that `of` prints apart, told apart by `over`.
+
+    One check for each value of `by`, that it lies between its parts; and one that a single mixture
+    of the two gives all of them.
+    """
+
+    printed: Selector
+    of: Selector
+    over: str
+    by: str
+
+
 class Sum(_Claim, frozen=True, tag="sum"):
     """`of` adds up to `printed`; each cell's own rounding is allowed for."""
 
@@ -145,7 +159,9 @@ class Comparison(_Claim, frozen=True, tag="comparison"):
     right_set: str
 
 
-Claim: TypeAlias = Ratio | Product | Decomposition | Mean | Sum | Extreme | Count | Comparison
+Claim: TypeAlias = (
+    Ratio | Product | Decomposition | Mean | Mixture | Sum | Extreme | Count | Comparison
+)
 
 
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

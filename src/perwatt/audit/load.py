@@ -26,8 +26,8 @@
 
     [[claims]]                           # kinds and fields: perwatt.audit.claims
     id = "M4 against B200"
-    kind = "ratio"                       # product decomposition mean sum extreme count comparison
-    where = "§4.2"
+    kind = "ratio"                       # product decomposition mean mixture sum extreme count
+    where = "§4.2"                       # comparison
     says = "local accelerators have at least 1.4x lower IPW"
     printed = 1.40
     of = { table = "Table 13", column = "IPW", device = "B200" }

@@ -16,6 +16,7 @@ from perwatt.audit.rules.extremes import Extremes
 from perwatt.audit.rules.latency import ImpliedLatency
 from perwatt.audit.rules.linear_savings import LinearSavings
 from perwatt.audit.rules.local_cost import LocalCost
+from perwatt.audit.rules.mixture import Mixtures
 from perwatt.audit.rules.plausibility import Plausibility
 from perwatt.audit.rules.products import Products
 from perwatt.audit.rules.ratios import Ratios
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     LinearSavings(),
     SavingsBound(),
     LocalCost(),
+    Mixtures(),
     Sums(),
     SharesOfCounts(),
     Counts(),
