@@ -104,6 +104,18 @@ def test_a_table_that_is_none_is_named_and_the_rest_is_made(tmp_path: Path) -> N
         assert fetched(study, "SELECT count(*) FROM answers") == [(4,)]
 
 
+def test_stages_that_the_load_has_no_words_for_are_kept_and_told(tmp_path: Path) -> None:
+    answers = [
+        Answered(pair="p", item=f"q{n}", score=1.0, energy_j=1.0, stage=n % 3) for n in range(9)
+    ]
+    run = write_run_directory(tmp_path / "a", answers, load="closed:4")
+    with open_study([run]) as study:
+        assert [(fault.code, fault.left_out) for fault in study.faults] == [("unreadable", False)]
+        assert "3 stages, of which run.json names 1" in study.faults[0].sentence
+        assert fetched(study, "SELECT count(*) FROM answers") == [(9,)]
+        assert [m.answers for m in rolled(study.cells()).values()] == [9]
+
+
 def test_an_empty_table_is_no_fault(tmp_path: Path) -> None:
     run = one(tmp_path / "a")
     write_requests(run / "requests.parquet", {})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from perwatt.core.study import StudyPair
+from perwatt.core.study import StudyFault, StudyPair
 from perwatt.study.file_facts import FileFacts, file_list
 from perwatt.study.pairs import device_of, loads_of
 from perwatt.study.runs import OpenRun
@@ -17,7 +17,15 @@ from perwatt.study.runs import OpenRun
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["COLUMNS", "Place", "answer_rows", "find_places", "make_answers", "open_database"]
+__all__ = [
+    "COLUMNS",
+    "Place",
+    "answer_rows",
+    "find_places",
+    "make_answers",
+    "open_database",
+    "unknown_stages",
+]
 
 COLUMNS = {
     "pair": "INTEGER: index into Study.pairs",
@@ -77,15 +85,45 @@ def open_database(spill: Path) -> duckdb.DuckDBPyConnection:
     )
 
 
-def find_places(runs: Sequence[OpenRun], pairs: Sequence[StudyPair]) -> list[Place]:
-    """Which rows of which runs are which pair's."""
+def find_places(
+    runs: Sequence[OpenRun], pairs: Sequence[StudyPair], sources: Sequence[tuple[Path, FileFacts]]
+) -> list[Place]:
+    """Which rows of which runs are which pair's.
+
+    A stage that run.json has no words for is put to the last that it has, so that no answer is
+    left out unsaid; see `unknown_stages`.
+    """
     index = {pair.key: number for number, pair in enumerate(pairs)}
-    return [
-        Place(number, pair_id, stage, index[f"{pair_id} · {device_of(run, identity)} · {load}"])
-        for number, run in enumerate(runs)
-        for pair_id, identity in run.identities.items()
-        for stage, load in enumerate(loads_of(run.run))
-    ]
+    found = []
+    for number, (run, (_, facts)) in enumerate(zip(runs, sources, strict=True)):
+        loads = loads_of(run.run)
+        for pair_id, identity in run.identities.items():
+            for stage in range(max(len(loads), facts.stages)):
+                load = loads[min(stage, len(loads) - 1)]
+                pair = index[f"{pair_id} · {device_of(run, identity)} · {load}"]
+                found.append(Place(number, pair_id, stage, pair))
+    return found
+
+
+def unknown_stages(
+    runs: Sequence[OpenRun], sources: Sequence[tuple[Path, FileFacts]]
+) -> list[StudyFault]:
+    """Runs whose table has more stages than run.json has words for."""
+    faults = []
+    for run, (_, facts) in zip(runs, sources, strict=True):
+        loads = loads_of(run.run)
+        if facts.stages > len(loads):
+            name = run.about.directory
+            faults.append(
+                StudyFault(
+                    code="unreadable",
+                    run=name,
+                    sentence=f"{name} was asked in {facts.stages} stages, of which run.json names"
+                    f" {len(loads)}: answers of the others are put to {loads[-1]!r}.",
+                    mend="Read figures of that load as of several loads together.",
+                )
+            )
+    return faults
 
 
 def make_answers(

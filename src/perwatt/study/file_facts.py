@@ -34,6 +34,8 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     columns: frozenset[str]
     """Older runs and other tools' have fewer than a run of today."""
     rows: int
+    stages: int
+    """How many of its load's, at least: the largest number and one."""
     turns: bool
     """May it hold conversations?"""
     repeats: bool
@@ -94,6 +96,7 @@ def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
     return FileFacts(
         columns=columns,
         rows=int(rows),
+        stages=1 + int(_most(by_name.get("stage", []))),
         turns=_above_zero(by_name.get("turn", [])),
         repeats=_above_zero(by_name.get("repeat", [])),
         groups=_grouped(db, file, by_name),
@@ -108,6 +111,11 @@ def _above_zero(chunks: Sequence[tuple[Any, ...]]) -> bool:
         null_count != values and (most is None or int(most) > 0)
         for _, values, null_count, most, *_ in chunks
     )
+
+
+def _most(chunks: Sequence[tuple[Any, ...]]) -> float:
+    """0 where the footer does not say."""
+    return max((float(chunk[3]) for chunk in chunks if chunk[3] is not None), default=0.0)
 
 
 def _least(chunks: Sequence[tuple[Any, ...]]) -> float:

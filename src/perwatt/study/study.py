@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from perwatt.core.errors import FileError
 from perwatt.core.study import StudyFault, StudyPair, StudyRun
 from perwatt.predict.facts import Facts, load_facts
-from perwatt.study.answers import Place, find_places, make_answers, open_database
+from perwatt.study.answers import (
+    Place,
+    find_places,
+    make_answers,
+    open_database,
+    unknown_stages,
+)
 from perwatt.study.cells import Cell, make_cells
 from perwatt.study.file_facts import FileFacts, file_facts
 from perwatt.study.options import StudyOptions
@@ -90,9 +96,9 @@ def open_study(directories: Sequence[Path], options: StudyOptions | None = None)
         db = closing.enter_context(open_database(Path(spill)))
         runs, sources, faults = _readable(db, opened.runs)
         pairs, more = find_pairs(runs)
-        places = find_places(runs, pairs)
+        places = find_places(runs, pairs, sources)
         make_answers(db, sources, places)
-        faults = [*opened.faults, *faults, *more]
+        faults = [*opened.faults, *faults, *more, *unknown_stages(runs, sources)]
         return Study(runs, pairs, faults, db, options, sources, places, closing)
 
 
