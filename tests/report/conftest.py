@@ -79,10 +79,11 @@ def make_run(
 
 
 def _identity(n: int) -> PairIdentity:
-    precision = ("q4_1", "q8_0", "f16", "q5_1", "q4_0", "bf16", "q6_k")[n]
+    precision = ("q4_1", "q8_0", "f16", "q5_1", "q4_0", "bf16", "q6_k")[n % 7]
+    again = f"-{n // 7 + 1}" if n >= 7 else ""
     return PairIdentity(
-        pair_id=f"smollm2-135m@{precision}",
-        label=f"SmolLM2-135M {precision.upper()}",
+        pair_id=f"smollm2-135m@{precision}{again}",
+        label=f"SmolLM2-135M {precision.upper()}{again}",
         model="smollm2-135m",
         engine="llama.cpp",
         engine_version="b7099",

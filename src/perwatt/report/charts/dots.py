@@ -10,7 +10,7 @@ from markupsafe import Markup
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.axes import Frame, x_axis
 from perwatt.report.charts.scale import Linear
-from perwatt.report.charts.svg import COLOURS, chart, el, marker, text, width_of
+from perwatt.report.charts.svg import COLOURS, chart, el, marker, shortened, text, width_of
 
 __all__ = ["Dot", "DotRow", "dots"]
 
@@ -53,12 +53,12 @@ def dots(rows: Sequence[DotRow], width: float, label: str, title: str) -> Markup
         if n:
             parts.append(el("path", d=f"M{frame.x0:.1f},{top:.1f}H{frame.x1:.1f}", class_="grid"))
         if narrow:
-            parts.append(text(frame.x0, top + 15, row.name, class_="label", aria_hidden="true"))
+            name = shortened(row.name, frame.x1 - frame.x0)
+            parts.append(text(frame.x0, top + 15, name, class_="label", aria_hidden="true"))
         else:
             middle = top + row_px / 2 + 4
-            parts.append(
-                text(frame.x0 - 12, middle, row.name, class_="label end", aria_hidden="true")
-            )
+            name = shortened(row.name, frame.left - 16)
+            parts.append(text(frame.x0 - 12, middle, name, class_="label end", aria_hidden="true"))
         for k, dot in enumerate(row.dots):
             parts.append(_dot(dot, scale, top + head + 4 + (k + 0.5) * lane))
     return chart(frame.width, frame.height, label, parts, reachable=True)

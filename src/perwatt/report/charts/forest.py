@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from perwatt.report.charts.axes import Frame, x_axis
 from perwatt.report.charts.scale import Scale, fit
-from perwatt.report.charts.svg import chart, el, text, width_of
+from perwatt.report.charts.svg import chart, el, shortened, text, width_of
 
 __all__ = ["Ratio", "forest"]
 
@@ -38,8 +38,8 @@ def forest(rows: Sequence[Ratio], width: float, label: str) -> Markup:
     frame = Frame(
         width=width,
         height=len(rows) * row + 52,
-        left=14 if narrow else 22 + max(width_of(r.name) for r in rows),
-        right=14 if narrow else 22 + max(_reading_px(r) for r in rows),
+        left=14 if narrow else 22 + min(0.25 * width, max(width_of(r.name) for r in rows)),
+        right=14 if narrow else 22 + min(0.45 * width, max(_reading_px(r) for r in rows)),
         top=8,
         bottom=40,
     )
@@ -55,8 +55,10 @@ def forest(rows: Sequence[Ratio], width: float, label: str) -> Markup:
             parts.append(text(frame.x0, y - 12, r.name, class_="halo", aria_hidden="true"))
             parts.append(text(frame.x1, y - 12, r.shown, class_="halo end", aria_hidden="true"))
         else:
-            parts.append(text(frame.x0 - 14, y + 4, r.name, class_="label end", aria_hidden="true"))
-            words = el("tspan", r.shown, class_="strong"), f"  {r.says}"
+            name = shortened(r.name, frame.left - 20)
+            parts.append(text(frame.x0 - 14, y + 4, name, class_="label end", aria_hidden="true"))
+            room = frame.right - 20 - width_of(f"{r.shown}  ", strong=True)
+            words = el("tspan", r.shown, class_="strong"), f"  {shortened(r.says, room)}"
             parts.append(text(frame.x1 + 14, y + 4, Markup("").join(words), class_="label"))
     return chart(frame.width, frame.height, label, parts, reachable=True)
 

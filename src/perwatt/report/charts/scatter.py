@@ -10,7 +10,7 @@ from markupsafe import Markup
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.axes import Frame, x_axis, y_axis
 from perwatt.report.charts.scale import Linear, Scale, fit
-from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, text, width_of
+from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, shortened, text, width_of
 
 __all__ = ["MOST_NAMED", "Point", "bounds", "scatter", "wants_log"]
 
@@ -104,9 +104,10 @@ def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Mark
         x, y = sx(_value(p.x)), sy(_value(p.y)) - 9
         y = max(y, taken + 15, frame.y0 + 10)
         taken = y
-        room = width_of(p.label, strong=True)
+        name = shortened(p.label, 0.55 * (frame.x1 - frame.x0), strong=True)
+        room = width_of(name, strong=True)
         if x + 10 + room <= frame.x1:
-            parts.append(text(x + 9, y, p.label, class_="strong halo"))
+            parts.append(text(x + 9, y, name, class_="strong halo"))
         else:
-            parts.append(text(max(x - 9, frame.x0 + room), y, p.label, class_="strong halo end"))
+            parts.append(text(max(x - 9, frame.x0 + room), y, name, class_="strong halo end"))
     return el("g", *parts, aria_hidden="true")

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from perwatt.report.charts.axes import Frame, x_axis
 from perwatt.report.charts.scale import fit
-from perwatt.report.charts.svg import chart, el, text, width_of
+from perwatt.report.charts.svg import chart, el, shortened, text, width_of
 
 __all__ = ["Bar", "Part", "stacked"]
 
@@ -40,7 +40,9 @@ def stacked(bars: Sequence[Bar], unit: str, title: str, width: float, label: str
     parts: list[object] = [x_axis(frame, scale, unit, title)]
     for n, bar in enumerate(bars):
         top = frame.y0 + n * row
-        parts.append(text(frame.x0, top + 17, bar.label, class_="strong", aria_hidden="true"))
+        room = frame.x1 - frame.x0 - width_of(bar.total) - 12
+        name = shortened(bar.label, room, strong=True)
+        parts.append(text(frame.x0, top + 17, name, class_="strong", aria_hidden="true"))
         parts.append(text(frame.x1, top + 17, bar.total, class_="axis end", aria_hidden="true"))
         at = 0.0
         for part in bar.parts:

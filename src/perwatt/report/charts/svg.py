@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from unicodedata import east_asian_width
 
 from markupsafe import Markup, escape
 
-__all__ = ["COLOURS", "chart", "dash", "el", "marker", "num", "path", "text", "width_of"]
+__all__ = [
+    "COLOURS",
+    "chart",
+    "dash",
+    "el",
+    "marker",
+    "num",
+    "path",
+    "shortened",
+    "text",
+    "width_of",
+]
 
 COLOURS = 6
 """Colours in the style sheet (`.c0` …); a seventh pair has the first's, and another shape."""
@@ -78,7 +90,26 @@ def dash(pair: int) -> str:
 
 def width_of(words: str, *, strong: bool = False) -> float:
     """About how wide words are in a chart, in pixels, rather too much than too little."""
-    return len(words) * (7.6 if strong else 7.0)
+    columns = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in words)
+    return columns * (7.6 if strong else 7.0)
+
+
+def shortened(words: str, room: float, *, strong: bool = False) -> str:
+    """`words` where they fit `room` pixels, else their beginning and end; tips have them whole.
+
+    >>> shortened("a-very-long-name-of-a-model-Q4_0", 120)
+    'a-very-lon…l-Q4_0'
+    """
+    if width_of(words, strong=strong) <= room:
+        return words
+    kept = len(words) - 1
+    while kept > 1:
+        tail = kept * 2 // 5
+        cut = f"{words[: kept - tail]}…{words[len(words) - tail :]}"
+        if width_of(cut, strong=strong) <= room:
+            return cut
+        kept -= 1
+    return "…"
 
 
 def chart(

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.axes import Frame, x_axis
 from perwatt.report.charts.scale import Scale, fit
-from perwatt.report.charts.svg import COLOURS, chart, el, marker, text
+from perwatt.report.charts.svg import COLOURS, chart, el, marker, shortened, text, width_of
 
 __all__ = ["Level", "waterline"]
 
@@ -52,6 +52,8 @@ def _ends(measured: Estimate | None) -> list[float]:
 
 def _row(level: Level, scale: Scale, top: float, frame: Frame) -> list[object]:
     y = top + HEAD
+    room = frame.x1 - frame.x0 - width_of(level.says) - 12
+    name = shortened(level.label, room, strong=True)
     x0, x1 = scale(level.low), scale(level.high)
     band = el(
         "g",
@@ -64,7 +66,7 @@ def _row(level: Level, scale: Scale, top: float, frame: Frame) -> list[object]:
     )
     parts: list[object] = [
         band,
-        text(frame.x0, top + 14, level.label, class_="strong halo", aria_hidden="true"),
+        text(frame.x0, top + 14, name, class_="strong halo", aria_hidden="true"),
     ]
     if level.says:
         parts.append(

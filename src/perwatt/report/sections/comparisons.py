@@ -42,7 +42,7 @@ def comparisons(view: View) -> Section | None:
                 for n, names in enumerate(shown, 1)
                 for found in [groups[names]]
             ],
-            "left_out": len(groups) - len(shown),
+            "all": len(groups),
             "against": view.labels[leaders(view, 1)[0]],
         },
     )
@@ -54,7 +54,8 @@ def _chosen(view: View, names: list[tuple[str, str]]) -> list[tuple[str, str]]:
         return names
     first = view.pairs[leaders(view, 1)[0]].identity.pair_id
     near = {view.pairs[n].identity.pair_id for n in leaders(view, MOST_GROUPS + 1)}
-    return [both for both in names if first in both and near >= set(both)]
+    wanted = sorted(names, key=lambda both: (first not in both, not near >= set(both)))
+    return sorted(wanted[:MOST_GROUPS], key=names.index)
 
 
 def _figure(view: View, n: int, found: list[Comparison]) -> Figure | None:
