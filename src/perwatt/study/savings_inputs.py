@@ -21,8 +21,9 @@ from perwatt.study.tariffs.load import Tariffs
 
 __all__ = ["Answers", "plant_of", "queries_of", "read_answers"]
 
-_MOST = 50_000
-"""Items beyond this are sampled by their hash: the interval is of those taken."""
+_MOST, _MOST_ANSWERS = 50_000, 2_000_000
+"""Items, and items × pairs. More are sampled by their hash: the interval is of those taken."""
+_COLUMNS = ("score", "energy_gross_j", "seconds", "prompt_tokens", "completion_tokens")
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,39 +43,45 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_answers(study: Study, pairs: Sequence[int], items: int) -> Answers:
-    """`items`: about how many there are."""
-    share = min(1.0, _MOST / max(1, items))
+    """`items`: about how many there are; the last of `pairs` says which they are."""
+    share = min(1.0, min(_MOST, _MOST_ANSWERS // len(pairs)) / max(1, items))
     taken = "true" if share == 1.0 else f"hash(cluster) % 10000 < {share * 10_000:.0f}"
-    columns = ("score", "energy_gross_j", "seconds", "prompt_tokens", "completion_tokens")
-    means = ", ".join(f"CASE WHEN count({c}) = count(*) THEN avg({c}) END AS {c}" for c in columns)
-    one = (
-        f"SELECT workload, item_id, any_value(cluster) AS cluster, {means}"
-        f" FROM answers WHERE pair = {{}} AND {taken} GROUP BY workload, item_id"
-    )
-    wanted = ", ".join(
-        f"coalesce(p{k}.{c}, 'nan'::DOUBLE) AS {c}_{k}" for k in range(len(pairs)) for c in columns
-    )
-    joins = "".join(
-        f" JOIN ({one.format(pair)}) AS p{k} USING (workload, item_id)"
-        for k, pair in enumerate(pairs[1:], start=1)
+    wanted = ", ".join(str(pair) for pair in pairs)
+    means = ", ".join(
+        f"CASE WHEN count({c}) = count(*) THEN avg({c}) ELSE 'nan' END AS {c}" for c in _COLUMNS
     )
     found = study.db.execute(
-        f"SELECT {wanted}, dense_rank() OVER (ORDER BY workload, p0.cluster) - 1 AS cluster"
-        f" FROM ({one.format(pairs[0])}) AS p0{joins}"
+        f"WITH items AS (SELECT workload, item_id, row_number() OVER () - 1 AS item,"
+        f" dense_rank() OVER (ORDER BY workload, cluster) - 1 AS together"
+        f" FROM (SELECT workload, item_id, any_value(cluster) AS cluster FROM answers"
+        f" WHERE pair = {pairs[-1]} AND {taken} GROUP BY workload, item_id))"
+        f" SELECT item, pair, any_value(together) AS together, {means}"
+        f" FROM answers JOIN items USING (workload, item_id)"
+        f" WHERE pair IN ({wanted}) AND {taken} GROUP BY item, pair"
     ).fetchnumpy()
+    rows, where = np.unique(found["item"], return_inverse=True)
+    column = {pair: k for k, pair in enumerate(pairs)}
+    across = np.array([column[int(pair)] for pair in found["pair"]], dtype=np.int64)
+    asked = np.zeros((len(rows), len(pairs)), dtype=bool)
+    asked[where, across] = True
+    whole = asked.all(axis=1)
+    clusters = np.zeros(len(rows), dtype=np.int64)
+    clusters[where] = found["together"]
 
-    def matrix(column: str) -> Floats:
-        parts = [np.ma.filled(found[f"{column}_{k}"], np.nan) for k in range(len(pairs))]
-        return np.column_stack([np.asarray(part, dtype=np.float64) for part in parts])
+    def matrix(name: str) -> Floats:
+        values = np.full((len(rows), len(pairs)), np.nan)
+        values[where, across] = np.ma.filled(found[name], np.nan)
+        return values[whole]
 
+    score, energy_j, seconds, prompt_tokens, completion_tokens = (matrix(c) for c in _COLUMNS)
     return Answers(
         pairs=tuple(pairs),
-        score=matrix("score"),
-        energy_j=matrix("energy_gross_j"),
-        seconds=matrix("seconds"),
-        prompt_tokens=matrix("prompt_tokens"),
-        completion_tokens=matrix("completion_tokens"),
-        clusters=np.asarray(found["cluster"], dtype=np.int64),
+        score=score,
+        energy_j=energy_j,
+        seconds=seconds,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        clusters=clusters[whole],
         sampled=share,
     )
 

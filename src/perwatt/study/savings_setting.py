@@ -16,6 +16,7 @@ from perwatt.routing.savings_mix import Mix, Queries, Resource
 from perwatt.routing.savings_plant import Plant
 from perwatt.routing.trace_demand import Demand, demand_of, shaped_demand
 from perwatt.stats.intervals import Interval
+from perwatt.study.asked import RIGHT
 from perwatt.study.footing import Footing
 from perwatt.study.per_correct import pair_moments
 from perwatt.study.savings_inputs import Answers, plant_of, queries_of, read_answers
@@ -30,6 +31,8 @@ ACCURACY, NOTICED, OWN_SHARE = 0.8, 0.5, 0.01
 DAY_QUERIES = 1e6
 DRAWS = 200
 ANY = "any local pair"
+MOST_SINGLES = 12
+"""Local pairs with rows of their own: those right most often."""
 
 ASSUMED = (
     f"The real router is assumed, not measured: right for {ACCURACY:.0%} of the queries each way,"
@@ -111,8 +114,12 @@ def _read(study: Study, sides: Sides) -> tuple[list[Setting], list[str]]:
         return [], [f"{gone} of {len(answers.score)} items have an answer that was not judged."]
     local = range(len(sides.local))
     choices = [(ANY, tuple(local))] if len(sides.local) > 1 else []
-    choices += [(study.pairs[sides.local[k]].label, (k,)) for k in local]
-    return [_setting(study, sides, answers, name, columns) for name, columns in choices], []
+    right = (answers.score >= RIGHT).mean(axis=0)
+    best = sorted(local, key=lambda k: -right[k])[:MOST_SINGLES]
+    choices += [(study.pairs[sides.local[k]].label, (k,)) for k in sorted(best)]
+    aside = len(local) - len(best)
+    notes = [f"{aside} more local pairs, right less often, have no rows."] if aside else []
+    return [_setting(study, sides, answers, name, columns) for name, columns in choices], notes
 
 
 def _setting(

@@ -97,12 +97,15 @@ def _finding(rows: Sequence[Mapping[str, StudyCell]]) -> str:
     first = {row["router"]: row for row in rows if row["local"] == rows[0]["local"]}
     oracle, real = (first[name]["energy"] for name in ("p = 1.0", REAL))
     lost = first[REAL]["lost"]
-    if not all(isinstance(e, Estimate) and e.value is not None for e in (oracle, real, lost)):
+    if not all(isinstance(e, Estimate) and e.value is not None for e in (oracle, real)):
         return ""
+    if not isinstance(lost, Estimate) or lost.value is None:
+        return ""
+    fewer = f"{abs(lost.value):.1%} of the queries {'fewer' if lost.value >= 0 else 'more'}"
     return (
         f"Routing to {rows[0]['local']} saves {oracle} of the cloud's joules with a perfect router"
-        f" that costs nothing, and {real} with one that errs, costs and idles, at {lost} of right"
-        " answers lost."
+        f" that costs nothing, and {real} with one that errs, costs and idles; {fewer} are then"
+        " answered right."
     )
 
 
