@@ -15,7 +15,8 @@ from perwatt.metrics.columns import attempted_rows, of_pair, take
 from perwatt.runner.queries import one_row_each, with_windows
 from perwatt.store.integrity import changed_file
 from perwatt.store.items import read_items
-from perwatt.store.load import RunTables, load_tables
+from perwatt.store.rundir import read_run
+from perwatt.store.tables import read_table
 
 __all__ = ["Side", "open_sides"]
 
@@ -45,7 +46,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Opened(msgspec.Struct, frozen=True):
     path: Path
-    tables: RunTables
+    run: dict[str, Any]
+    requests: Columns
     items: tuple[Item, ...] | None
     identities: dict[str, PairIdentity]
 
@@ -82,18 +84,19 @@ def _split(text: str, pair: str | None, side: str) -> tuple[Path, str | None]:
 
 
 def _open(path: Path) -> _Opened:
-    tables = load_tables(path)
-    if changed := changed_file(path, tables.run):
+    run = read_run(path)
+    requests = read_table(path / "requests.parquet")
+    if changed := changed_file(path, run):
         msg = f"{changed} in {path} is not the file that perwatt wrote: its hash differs."
         raise RunDirError(msg, f"Make it again: perwatt resume {path}")
     try:
-        identities = msgspec.convert(tables.run["pairs"], dict[str, PairIdentity])
+        identities = msgspec.convert(run["pairs"], dict[str, PairIdentity])
         for key in ("started", "name", "spec", "workload", "environment", "ledgers"):
-            tables.run[key]
+            run[key]
     except (msgspec.ValidationError, KeyError) as error:
         msg = f"run.json in {path} has not the fields of a run: {error}."
         raise RunDirError(msg, "Restore it from a copy.") from None
-    return _Opened(path, tables, read_items(path), identities)
+    return _Opened(path, run, requests, read_items(path), identities)
 
 
 def _named(opened: _Opened, pair: str | None) -> str | None:
@@ -133,9 +136,9 @@ def _only(opened: _Opened, other: str | None, side: str) -> str:
 
 
 def _side(opened: _Opened, pair_id: str) -> Side:
-    run = opened.tables.run
+    run = opened.run
     phases = msgspec.convert(run.get("phases", []), list[Phase])
-    rows = of_pair(with_windows(opened.tables.requests, phases), pair_id)
+    rows = of_pair(with_windows(opened.requests, phases), pair_id)
     rows = take(rows, attempted_rows(rows))
     if run["spec"].get("per_query"):
         rows = one_row_each(rows)
