@@ -21,10 +21,16 @@ def resume(
     fail_on_errors: FailOnErrors = False,
 ) -> None:
     """Go on with a run that was interrupted: nothing finished is asked again or counted twice."""
+    from perwatt.cluster.run import is_cluster
     from perwatt.gateway.finish import is_served, resume_served
     from perwatt.runner.start import resume as go_on
     from perwatt.store.rundir import read_run
 
+    if is_cluster(directory):
+        from perwatt.cli.run_cluster import resume_on_cluster
+
+        resume_on_cluster(directory, json=json)
+        return
     with ProgressView(json=json) as view:
         if is_served(read_run(directory)):  # nothing is asked: callers asked
             resume_served(directory, view)

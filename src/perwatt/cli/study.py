@@ -54,6 +54,13 @@ def study(
     trace: Annotated[
         Path | None, Parameter(help="Arrivals that routing savings are simulated on.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        Parameter(
+            help="Have the nodes of a Ray cluster add up the runs: auto, HOST:PORT, or local:N to"
+            " try it here. They must see the run directories under the same paths."
+        ),
+    ] = None,
     check: Annotated[
         bool,
         Parameter(help="Hash each table against run.json first.", negative="--no-check"),
@@ -91,6 +98,10 @@ def study(
     with StudyProgress() as progress:
         progress("reading the runs")
         with open_study(directories, options) as opened:
+            if cluster is not None:
+                from perwatt.cluster.study import shard_cells
+
+                progress(shard_cells(opened, cluster).sentence)
             summary = summarise_study(opened, name=name, progress=progress)
     if csv is not None:
         _write_csv(summary, csv)
