@@ -33,7 +33,10 @@ def savings_intervals(
     same_sensor: bool = False,
 ) -> dict[str, dict[str, Interval]]:
     """By model: `energy_j`, `flop` and `cost_usd` saved (shares), those known; `right_lost`,
-    `local_share`. `same_sensor`: one gain for both sides, which cancels in what is saved."""
+    `local_share`; `seconds` to an answer when routed, where known.
+
+    `same_sensor`: one gain for both sides, which cancels in what is saved.
+    """
     names, columns = queries.columns()
     sums, clusters = _sums(queries, columns, rng)
     gains_local = gain_draws(rng, draws, gain_local)
@@ -91,4 +94,7 @@ def _scale(names: list[str], means: Floats, local: float, cloud: float) -> None:
 
 def _figures(savings: Savings) -> dict[str, float]:
     found = {str(r): s for r in RESOURCES if (s := savings.saved(r)) is not None}
-    return {**found, "right_lost": savings.right_lost, "local_share": savings.routed.local_share}
+    found |= {"right_lost": savings.right_lost, "local_share": savings.routed.local_share}
+    if savings.routed.seconds is not None:
+        found["seconds"] = savings.routed.seconds
+    return found

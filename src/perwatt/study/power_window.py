@@ -75,11 +75,15 @@ def _stretches(
     file = run.path / "power.parquet"
     if not file.is_file() or not domains:
         return []
+    import duckdb
+
     start, end = phase["start_ns"], phase["end_ns"]
     path = glob.escape(str(file)).replace("'", "''")
-    columns = {
-        row[0] for row in study.db.execute(f"DESCRIBE FROM read_parquet('{path}')").fetchall()
-    }
+    try:
+        described = study.db.execute(f"DESCRIBE FROM read_parquet('{path}')").fetchall()
+    except duckdb.Error:
+        return []  # no table: then nothing was read, which is what the reason says
+    columns = {row[0] for row in described}
     if not {"t_ns", "domain", "memory_bytes", "utilization"} <= columns:
         return []
     marks = ", ".join("?" for _ in domains)

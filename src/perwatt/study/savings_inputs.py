@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from perwatt.core.errors import SpecError
 from perwatt.routing.savings_curve import BatchCurve, BatchPoint
 from perwatt.routing.savings_mix import Floats, Queries, Resource
 from perwatt.routing.savings_plant import CloudPlant, LocalPlant, Plant
@@ -207,22 +206,25 @@ def plant_of(
 
 
 def _cloud_plant(study: Study, sides: Sides) -> CloudPlant | None:
-    points = []
+    points: dict[float, BatchPoint] = {}
+    at: float | None = None
     for each in sides.curve:
+        load = float(each.in_flight)
         joules, seconds = (each.moments.of(c) for c in ("energy_gross_j", "latency_s"))
-        if joules and seconds and each.pair.boundary is not None:
-            points.append(
-                BatchPoint(in_flight=float(each.in_flight), energy_j=joules, seconds=seconds)
-            )
-    at = next((float(e.in_flight) for e in sides.curve if e.index == sides.cloud), None)
-    if at is None or at not in {point.in_flight for point in points}:
-        return None
-    try:
-        curve = BatchCurve(tuple(points))
-    except SpecError:
+        if not joules or not seconds or each.pair.boundary is None:
+            continue
+        if each.index == sides.cloud:
+            at = load
+        elif load in points or load == at:
+            continue  # one load measured twice, such as for a set time and for a set of items
+        points[load] = BatchPoint(in_flight=load, energy_j=joules, seconds=seconds)
+    if at is None:
         return None
     return CloudPlant(
-        curve=curve, measured_at=at, full_at=at, standby_w=_idle_w(study, [sides.cloud]) or 0.0
+        curve=BatchCurve(tuple(points.values())),
+        measured_at=at,
+        full_at=at,
+        standby_w=_idle_w(study, [sides.cloud]) or 0.0,
     )
 
 

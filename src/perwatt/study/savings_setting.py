@@ -71,6 +71,20 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
             same_sensor=self.same_sensor,
         )
 
+    def seconds(self, found: Interval | None) -> Estimate:
+        n = len(self.queries.local_right)
+        if found is None:
+            return Estimate(value=None, unit="s", n=n, reason="some answers have no time")
+        return Estimate(
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            unit="s",
+            method=found.method,
+            n=found.n,
+            reason=found.reason,
+        )
+
     def share(self, found: Interval | None, resource: Resource | None) -> Estimate:
         """One figure as published: with the joules' grade where there are joules in it."""
         if found is None:

@@ -88,6 +88,7 @@ def _figures(setting: Setting, found: Mapping[str, Interval]) -> dict[str, Study
         "compute": setting.share(found.get("flop"), "flop"),
         "cost": setting.share(found.get("cost_usd"), "cost_usd"),
         "lost": setting.share(found.get("right_lost"), None),
+        "seconds": setting.seconds(found.get("seconds")),
     }
 
 
@@ -120,6 +121,11 @@ _SHARES = (
         name="lost",
         title="Answers lost",
         what="Right answers fewer than the cloud's alone, of all queries; negative: more.",
+    ),
+    StudyColumn(
+        name="seconds",
+        title="Latency",
+        what="Mean seconds to the answer that counts, tries that were asked again included.",
     ),
 )
 _COLUMNS = (
