@@ -31,6 +31,7 @@ LEAF: st.SearchStrategy[Any] = (
     | st.booleans()
     | st.integers(-(10**30), 10**30)
     | st.floats()
+    | st.just(1e308)
     | st.text(max_size=4)
     | st.just([])
     | st.just({})

@@ -13,6 +13,8 @@ from perwatt.store.lines import repaired
 
 __all__ = ["Fields", "parsed", "read_json", "read_lines", "whole_number"]
 
+_MOST = 1e30
+"""No tool's figure is above; its square is still a number."""
 _MOST_TOKENS = 2**31 - 1
 _MOST_NS = 2**62
 _DAMAGED = "Fetch it again, or let the tool that writes it finish."
@@ -45,14 +47,16 @@ class Fields:
             number = float(value)
         except OverflowError:
             raise self._wrong(key, "a number") from None
+        if math.isfinite(number) and abs(number) > _MOST:
+            raise self._wrong(key, "a measured number")
         return number if math.isfinite(number) else None
 
-    def tokens(self, key: str) -> int | None:
+    def tokens(self, key: str, most: int = _MOST_TOKENS) -> int | None:
         """A count. Some tools average theirs, so 8.0 is one too."""
         number = self.number(key)
         if number is None:
             return None
-        if not 0 <= number <= _MOST_TOKENS or number != int(number):
+        if not 0 <= number <= most or number != int(number):
             raise self._wrong(key, "a count")
         return int(number)
 

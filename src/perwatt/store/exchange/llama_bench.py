@@ -157,16 +157,11 @@ def _identity(test: Fields, varied: list[str]) -> PairIdentity:
         label=", ".join([file.removesuffix(".gguf"), *words]),
         model=file.removesuffix(".gguf"),
         model_file=file,
-        model_bytes=_whole(test, "model_size"),
-        parameters=_whole(test, "model_n_params"),
+        model_bytes=test.tokens("model_size", 2**62),
+        parameters=test.tokens("model_n_params", 2**62),
         engine="llama.cpp",
         engine_version=str(test.values.get("build_commit") or "") or None,
         precision=kind.split(" ", 2)[2] if kind and kind.count(" ") > 1 else None,
         device=device or None,
         settings=settings,
     )
-
-
-def _whole(test: Fields, name: str) -> int | None:
-    number = test.number(name)
-    return None if number is None else int(number)

@@ -234,7 +234,7 @@ def _identity(row: Fields) -> PairIdentity:
         model=model,
         engine="vLLM",
         precision=precision,
-        parameters=round(billions * 1e9) if billions else None,
+        parameters=round(billions * 1e9) if billions and billions < 1e9 else None,
         device=f"{gpus}x {gpu}",
         settings=settings,
     )
