@@ -79,7 +79,7 @@ class Ears:
     def __call__(self, event: Event) -> None:
         self.heard.append(event)
         if self.then and isinstance(event, Progress) and event.done >= self.at:
-            self.then, then = None, self.then
+            then, self.then = self.then, None
             then()
 
     @property

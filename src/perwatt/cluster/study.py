@@ -81,7 +81,7 @@ def shard_cells(study: Study, address: str) -> Sharded:
     by_pair: dict[int, list[Cell]] = {}
     for cell in cells:
         by_pair.setdefault(cell.pair, []).append(cell)
-    vars(study)["_cells"] = tuple(cell for pair in sorted(by_pair) for cell in by_pair[pair])
+    study.use_cells(tuple(cell for pair in sorted(by_pair) for cell in by_pair[pair]))
     sentence = f"Cells were made in {made} shards on {len(nodes)} nodes"
     if at_head:
         sentence += f"; {len(at_head)} parts that no node could make were made here"
