@@ -262,3 +262,29 @@ def test_queries_that_overlapped_are_invalid(tmp_path: Path) -> None:
     foreign = read_foreign(tmp_path / "r")
     assert ("imported-shared", "invalid") in [(v.code, v.severity) for v in foreign.verdicts]
     assert {answer.load for answer in foreign.answers} == {"closed:4"}
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "ttft_ms", "latency", "per_s"),
+    [
+        ("aiperf", "closed:2", "aiperf.time_to_first_token.avg", "aiperf.request_latency.avg", 1e3),
+        (
+            "guidellm.json",
+            "closed:1",
+            "guidellm.time_to_first_token_ms.mean",
+            "guidellm.request_latency.mean",
+            1.0,
+        ),
+    ],
+)
+def test_perwatts_figures_of_the_requests_are_the_tools_own(
+    name: str, load: str, ttft_ms: str, latency: str, per_s: float, tmp_path: Path
+) -> None:
+    foreign = read_foreign(GOLDEN / name)
+    said = {row.metric: row.estimate.value for row in foreign.published if row.load == load}
+    rows = [row for row in rows_of(foreign, tmp_path / "run") if row["stage"] == 0]
+    ttft = [(row["first_chunk_ns"] - row["dispatched_ns"]) / 1e6 for row in rows]
+    assert sum(ttft) / len(ttft) == pytest.approx(said[ttft_ms], rel=1e-4)
+    took = [(row["last_chunk_ns"] - row["dispatched_ns"]) / 1e9 * per_s for row in rows]
+    # GuideLLM's latency ends with the connection's last byte, after the last token.
+    assert sum(took) / len(took) == pytest.approx(said[latency], rel=1e-4 if per_s > 1 else 0.1)
