@@ -54,6 +54,13 @@ def study(
     trace: Annotated[
         Path | None, Parameter(help="Arrivals that routing savings are simulated on.")
     ] = None,
+    router: Annotated[
+        str | None,
+        Parameter(
+            help="The real router of the savings tables, in shares:"
+            " false_cloud=0.2,false_local=0.2,noticed=0.5,own=0.01 is assumed."
+        ),
+    ] = None,
     cluster: Annotated[
         str | None,
         Parameter(
@@ -78,6 +85,7 @@ def study(
 
     from perwatt.cli.show import stdout_console
     from perwatt.cli.show_study import StudyProgress, print_study
+    from perwatt.study.assumed_router import AssumedRouter, parse_router
     from perwatt.study.options import StudyOptions
     from perwatt.study.study import open_study
     from perwatt.study.summary import summarise_study
@@ -89,6 +97,7 @@ def study(
         facts=facts,
         tariffs=tariffs,
         trace=trace,
+        router=AssumedRouter() if router is None else parse_router(router),
         sets=_sets(set_),
         seed=seed,
         check=check,

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from perwatt.study.assumed_router import AssumedRouter
+
 __all__ = ["StudyOptions"]
 
 
@@ -20,6 +22,8 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Grid intensities and prices over the built-in ones."""
     trace: Path | None = None
     """Arrivals that routing savings are simulated on."""
+    router: AssumedRouter = AssumedRouter()
+    """What the real router of the savings tables gets wrong and uses."""
     sets: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """Named sets of pairs, each by its `pair_id`, model or `key`, for coverage."""
     seed: int = 0

@@ -27,7 +27,6 @@ from perwatt.workloads.traces import read_arrivals
 
 __all__ = ["ASSUMED", "Setting", "settings_of"]
 
-ACCURACY, NOTICED, OWN_SHARE = 0.8, 0.5, 0.01
 DAY_QUERIES = 1e6
 DRAWS = 200
 ANY = "any local pair"
@@ -35,9 +34,6 @@ MOST_SINGLES = 12
 """Local pairs with rows of their own: those right most often."""
 
 ASSUMED = (
-    f"The real router is assumed, not measured: right for {ACCURACY:.0%} of the queries each way,"
-    f" {NOTICED:.0%} of wrong local answers noticed and asked again at the cloud, its own use"
-    f" {OWN_SHARE:.0%} of a cloud query's.",
     "Intervals are of the measured queries and joules; the router's errors, the day and the sizes"
     " of machines are taken as given.",
     "Cost is by API prices on both sides, as the paper has it; compute is 2 × active parameters ×"
@@ -144,11 +140,12 @@ def _setting(
     )
     plant, notes = plant_of(study, sides, [sides.local[k] for k in columns], queries)
     demand = _demand(study)
-    own = {r: OWN_SHARE * float(x.mean()) for r, x in queries.cloud.items()}
+    assumed = study.options.router
+    own = {r: assumed.own * float(x.mean()) for r, x in queries.cloud.items()}
     router = Router(
-        false_cloud=1 - ACCURACY,
-        false_local=1 - ACCURACY,
-        noticed=NOTICED,
+        false_cloud=assumed.false_cloud,
+        false_local=assumed.false_local,
+        noticed=assumed.noticed,
         energy_j=own.get("energy_j", 0.0),
         cost_usd=own.get("cost_usd", 0.0),
         flop=own.get("flop", 0.0),

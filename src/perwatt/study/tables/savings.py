@@ -40,7 +40,7 @@ def savings(study: Study) -> StudyTable | None:
         columns=_COLUMNS,
         rows=tuple(rows),
         finding=_finding(rows),
-        notes=(*sides.notes, *ASSUMED, *dict.fromkeys(notes)),
+        notes=(*sides.notes, study.options.router.sentence, *ASSUMED, *dict.fromkeys(notes)),
     )
 
 
@@ -64,7 +64,7 @@ def savings_steps(study: Study) -> StudyTable | None:
         " real router of the table of savings.",
         columns=_STEP_COLUMNS,
         rows=tuple(rows),
-        notes=(*sides.notes, *ASSUMED, *setting.notes),
+        notes=(*sides.notes, study.options.router.sentence, *ASSUMED, *setting.notes),
     )
 
 
