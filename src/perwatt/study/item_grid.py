@@ -52,35 +52,52 @@ class ItemGrid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def item_grid(study: Study, groups: Sequence[Sequence[int]]) -> ItemGrid:
-    """Of all items that a pair of any group was asked, in all workloads."""
+    """Of all items that a pair of any group was asked, in all workloads.
+
+    Pairs are read one after the other, so that time grows with answers and not with groups.
+    """
     pairs = sorted({pair for group in groups for pair in group})
-    runs = sorted({run for pair in pairs for run in study.pairs[pair].runs})
-    where = f"pair IN ({_listed(pairs)}) AND run IN ({_listed(runs)})"
-    columns = []
-    for number, group in enumerate(groups):
-        inside = f"FILTER (pair IN ({_listed(group)}))"
-        columns.append(f"count(*) {inside} AS whole_{number}")
-        # NaN where one is missing: it stays NaN in the sum.
-        columns += [
-            f"CAST(sum(coalesce({x}, 'NaN')) {inside} / {len(set(group))} AS FLOAT) AS {x}_{number}"
-            for x in _MEASURED
-        ]
-    fetched = study.db.execute(
-        "SELECT dense_rank() OVER (ORDER BY workload, any_value(cluster)) - 1 AS cluster, "
-        f"{', '.join(columns)} FROM {tries(study, where)} GROUP BY workload, item_id"
-    ).fetchnumpy()
-    cluster = np.asarray(plain(fetched.pop("cluster")), dtype=np.int64)
-    whole = np.empty((cluster.size, len(groups)), dtype=np.bool_)
-    grids = [np.empty(whole.shape, dtype=np.float32) for _ in _MEASURED]
-    for number, group in enumerate(groups):
-        whole[:, number] = plain(fetched.pop(f"whole_{number}")) == len(set(group))
-        for name, grid in zip(_MEASURED, grids, strict=True):
-            grid[:, number] = plain(fetched.pop(f"{name}_{number}"))
-    score, joules, watts, seconds = grids
+    items = _ITEMS.format(_of(study, pairs))
+    study.db.execute(f"CREATE OR REPLACE TEMP TABLE grid_item AS {items}")
+    try:
+        rows = study.db.execute("SELECT cluster FROM grid_item ORDER BY place").fetchnumpy()
+        cluster = np.asarray(plain(rows["cluster"]), dtype=np.int64)
+        asked = np.zeros((len(groups), cluster.size), dtype=np.int32)
+        sums = np.zeros((len(_MEASURED), len(groups), cluster.size), dtype=np.float32)
+        for pair in pairs:
+            part = study.db.execute(_ROWS.format(tries(study, _of(study, [pair])))).fetchnumpy()
+            at = plain(part["place"])
+            for number, group in enumerate(groups):
+                if pair in group:
+                    asked[number, at] += 1
+                    for total, name in zip(sums, _MEASURED, strict=True):
+                        # A missing one, NaN, stays so in the sum.
+                        total[number, at] += plain(part[name]) / len(set(group))
+    finally:
+        study.db.execute("DROP TABLE IF EXISTS grid_item")
+    sizes = np.array([len(set(group)) for group in groups])
+    score, joules, watts, seconds = (total.T for total in sums)
     return ItemGrid(
-        cluster=cluster, whole=whole, score=score, joules=joules, watts=watts, seconds=seconds
+        cluster=cluster,
+        whole=(asked == sizes[:, None]).T,
+        score=score,
+        joules=joules,
+        watts=watts,
+        seconds=seconds,
     )
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+_ITEMS = (
+    "SELECT row_number() OVER () - 1 AS place, workload, item_id, "
+    "dense_rank() OVER (ORDER BY workload, cluster) - 1 AS cluster FROM ("
+    "SELECT workload, item_id, any_value(cluster) AS cluster FROM answers WHERE {} "
+    "GROUP BY workload, item_id)"
+)
+_ROWS = "SELECT place, score, e, w, s FROM {} JOIN grid_item USING (workload, item_id)"
+
+
+def _of(study: Study, pairs: Sequence[int]) -> str:
+    """A condition on `answers`; naming the runs spares the files of all others."""
+    runs = sorted({run for pair in pairs for run in study.pairs[pair].runs})
+    listed = (", ".join(map(str, numbers)) for numbers in (pairs, runs))
+    return "pair IN ({}) AND run IN ({})".format(*listed)
