@@ -44,13 +44,16 @@ def test_by_hand(tmp_path: Path) -> None:
     write_run_directory(tmp_path / "a", answers)
     with open_study([tmp_path / "a"]) as study:
         table = difficulty(study)
-    for by in ("active parameters", "all parameters"):
-        levels = ["≤4B", "≤8B", "≤235B", "unsolved"]
-        rows = [named(table, level, by) for level in levels]
-        assert [row["items"] for row in rows] == [3, 2, 3, 2]
-        assert [value(row["share"]) for row in rows] == pytest.approx([0.3, 0.2, 0.3, 0.2])
-        assert [value(row["solved"]) for row in rows[:3]] == pytest.approx([0.3, 0.5, 0.8])
-        assert [value(row["joules"]) for row in rows[:3]] == [1.0, 2.0, 9.0]
+    levels = ["≤4B", "≤8B", "≤235B", "unsolved"]
+    rows = [named(table, level, "active parameters") for level in levels]
+    assert [row["items"] for row in rows] == [3, 2, 3, 2]
+    assert [value(row["share"]) for row in rows] == pytest.approx([0.3, 0.2, 0.3, 0.2])
+    assert [value(row["solved"]) for row in rows[:3]] == pytest.approx([0.3, 0.5, 0.8])
+    assert [value(row["joules"]) for row in rows[:3]] == [1.0, 2.0, 9.0]
+    # All parameters put every model on the same level: said, not repeated.
+    assert table is not None
+    assert not [row for row in table.rows if row["by"] == "all parameters"]
+    assert any("not repeated" in note for note in table.notes)
     # Items 0–2: TINY and MIDDLE right on all, LARGE on two; 4 J a pair on the mean.
     easy = named(table, "≤4B", "active parameters")
     assert value(easy["accuracy"]) == pytest.approx(8 / 9)

@@ -42,15 +42,16 @@ def measured(
     *,
     boundary: str = "accelerator",
     precision: str | None = None,
+    spread: float = 0.0,
 ) -> None:
-    """Of 20 items the first `right` are answered, each at `watts`."""
+    """Of 20 items the first `right` are answered, each at `watts`; `spread`: some take longer."""
     answers = [
         Answered(
             pair=model,
             item=f"q{n}",
             score=float(n < right),
-            energy_j=watts * seconds,
-            seconds=seconds,
+            energy_j=watts * seconds * (1 + spread * (n % 3)),
+            seconds=seconds * (1 + spread * (n % 3)),
         )
         for n in range(20)
     ]
@@ -144,6 +145,19 @@ def test_local_and_cloud_flip(tmp_path: Path) -> None:
     assert value(row["accuracy_local"]) == 0.75
     # Every item is alike here, so there is no spread to draw an interval from.
     assert row["flips"] == "undecided"
+
+
+def test_local_and_cloud_flip_where_both_intervals_say_so(tmp_path: Path) -> None:
+    measured(tmp_path, NEW, NEW_DEVICE, 15, 100.0, 40.0, spread=0.1)
+    measured(tmp_path, NEW, B200, 14, 250.0, 4.0, spread=0.2)
+    with open_study([tmp_path]) as study:
+        table = local_cloud(study)
+    assert table is not None
+    (row,) = table.rows
+    assert row["flips"] == "flips: per watt local, per joule cloud"
+    assert value(row["ipw_ratio"]) == pytest.approx(2.5 * 15 / 14)
+    assert value(row["accuracy_ratio"]) == pytest.approx(15 / 14)
+    assert row["items"] == 20
 
 
 def test_local_and_cloud_of_other_precision_or_unknown_device(tmp_path: Path) -> None:

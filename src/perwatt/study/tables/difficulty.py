@@ -63,6 +63,9 @@ def difficulty(study: Study) -> StudyTable | None:
     bases = [base for by in ("active", "all") if (base := _sized(study, by)) is not None]
     if not bases:
         return None
+    alike = len(bases) > 1 and bases[0].level == bases[1].level
+    if alike:
+        bases = bases[:1]
     rows: list[dict[str, StudyCell]] = []
     left_out = 0
     for workload, of_it in asked_of(study).workloads.items():
@@ -93,12 +96,18 @@ def difficulty(study: Study) -> StudyTable | None:
             "says how many chances each level had.",
             f"A size may be {NOMINAL - 1:.0%} above its level's, since names are rounded. Where "
             "only a file's parameters are known, the model is taken for dense.",
-            *(
-                [f"{left_out} items not asked of all pairs, or not judged, are left out."]
-                * bool(left_out)
-            ),
+            *_told(alike, left_out),
         ),
     )
+
+
+def _told(alike: bool, left_out: int) -> list[str]:
+    notes = []
+    if alike:
+        notes.append("By all parameters the levels are the same ones, so they are not repeated.")
+    if left_out:
+        notes.append(f"{left_out} items not asked of all pairs, or not judged, are left out.")
+    return notes
 
 
 def _sized(study: Study, by: str) -> _Sized | None:
