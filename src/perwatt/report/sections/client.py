@@ -69,7 +69,7 @@ def client(view: View) -> Section | None:
         for name, words, written in ROWS
         if any(each.get(name) is not None for each in views)
     ]
-    head = ("", *(_title(view, each) for each in views))
+    head = ("Figure", *(_title(view, each) for each in views))
     return Section(
         name="client",
         title="The client itself",
