@@ -34,8 +34,6 @@ COMPARED = (
     "energy_gross_j",
     "energy_net_j",
     "power_gross_w",
-    "prefill_j",
-    "decode_j",
     "tokens_per_j",
     "perplexity",
     "latency",

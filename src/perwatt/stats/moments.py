@@ -42,8 +42,6 @@ COLUMNS = {
     "power_net_w": "asked",
     "energy_gross_j": "asked",
     "energy_net_j": "asked",
-    "prefill_j": "asked",
-    "decode_j": "asked",
     "prompt_tokens": "asked",
     "completion_tokens": "asked",
     "latency_s": "served",

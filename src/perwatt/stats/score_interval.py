@@ -215,14 +215,23 @@ def _ratio(above: Part, below: Part, cross: float) -> tuple[float, float]:
     top = (
         1.0 if above.share else abs(above.mean) + 40 * math.sqrt(above.variance / n)
     ) / below.mean
-    low = 0.0 if middle <= 0 or inside(0.0) else _edge(inside, middle, 0.0)
+    # Mostly no farther than this, which saves a third of the search.
+    step = 4 * math.sqrt(max(whole, 0.0) / n) / below.mean
+    low = 0.0
+    if middle > 0 and not inside(0.0):
+        low = _edge(inside, middle, 0.0, max(0.0, middle - step))
     far = max(20 * top, 20 * middle)
-    return low, math.inf if inside(far) else _edge(inside, middle, far)
+    high = math.inf if inside(far) else _edge(inside, middle, far, min(far, middle + step))
+    return low, high
 
 
-def _edge(inside: Callable[[float], bool], within: float, without: float) -> float:
+def _edge(inside: Callable[[float], bool], within: float, without: float, near: float) -> float:
+    """Where `inside` ends between `within` and `without`; `near`: a guess beyond the edge."""
+    within, without = (near, without) if inside(near) else (within, near)
     for _ in range(60):
         middle = (within + without) / 2
+        if middle in (within, without):
+            break
         within, without = (middle, without) if inside(middle) else (within, middle)
     return within
 

@@ -21,8 +21,6 @@ NEEDED = ("item_id", "pair_id", "status")
 NUMBERS = (
     "energy_gross_j",
     "energy_net_j",
-    "prefill_j",
-    "decode_j",
     "prompt_tokens",
     "completion_tokens",
 )
@@ -79,11 +77,12 @@ def file_facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
 
 def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
     chunks = db.execute(
-        "SELECT split_part(path_in_schema, ', ', 1), row_group_id, num_values, stats_null_count,"
-        " coalesce(stats_max_value, stats_max),"
+        "SELECT split_part(path_in_schema, ', ', 1) AS name, row_group_id, num_values,"
+        " stats_null_count, coalesce(stats_max_value, stats_max),"
         " coalesce(stats_min_value, stats_min), total_uncompressed_size, total_compressed_size,"
         " coalesce(dictionary_page_offset, data_page_offset), data_page_offset"
-        f" FROM parquet_metadata({file_list([file])})"
+        f" FROM parquet_metadata({file_list([file])}) WHERE list_contains(?, name)",
+        [[*NUMBERS, "stage", "turn", "repeat", "group", "item_id", "logprobs"]],
     ).fetchall()
     by_name: dict[str, list[tuple[Any, ...]]] = {}
     for name, *chunk in chunks:

@@ -28,8 +28,6 @@ _VALUES = {
     "power_net_w": "CASE WHEN seconds > 0 THEN energy_net_j / seconds END",
     "energy_gross_j": "energy_gross_j",
     "energy_net_j": "energy_net_j",
-    "prefill_j": "prefill_j",
-    "decode_j": "decode_j",
     "prompt_tokens": "prompt_tokens",
     "completion_tokens": "completion_tokens",
     "latency_s": "seconds",
