@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emulated.runs import Answered, write_run_directory
 from perwatt.core.estimate import Estimate
@@ -65,3 +68,35 @@ def test_no_weights_no_table(tmp_path: Path) -> None:
     study_of(tmp_path, "")
     with open_study([tmp_path / "a"]) as study:
         assert gdp(study) is None
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("ABC"), st.booleans()), min_size=1, max_size=9),
+    st.dictionaries(st.sampled_from("ABCD"), st.floats(0.1, 9.0), min_size=1),
+)
+def test_against_brute_force(answers: list[tuple[str, bool]], weights: dict[str, float]) -> None:
+    with TemporaryDirectory() as text:
+        folder = Path(text)
+        rows = [
+            Answered(pair="one", item=f"q{n}", score=float(right), energy_j=1.0, category=category)
+            for n, (category, right) in enumerate(answers)
+        ]
+        write_run_directory(folder / "a", rows)
+        lines = "\n".join(f"{name} = {weight}" for name, weight in weights.items())
+        (folder / "facts.toml").write_text(f"[gdp]\n{lines}")
+        with open_study([folder / "a"], StudyOptions(facts=folder / "facts.toml")) as study:
+            table = gdp(study)
+    assert table is not None
+    found = estimate(table.rows[0]["weighted"])
+    asked = {name: [r for c, r in answers if c == name] for name in weights}
+    worth = sum(weights[name] for name, right in asked.items() if right)
+    if not worth:
+        assert found.value is None
+        return
+    total = sum(weights[name] * sum(r) / len(r) for name, r in asked.items() if r)
+    assert found.value == pytest.approx(total / worth)
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 <= found.low <= found.value <= found.high <= 1

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emulated.runs import Answered, write_run_directory
 from perwatt.core.estimate import Estimate
@@ -214,6 +217,50 @@ def test_the_interval_is_the_paired_bootstraps() -> None:
     assert wide.low is not None
     assert narrow.low is not None
     assert wide.low < narrow.low
+
+
+ANSWERS = st.dictionaries(
+    st.tuples(st.integers(0, 1), st.integers(0, 4)),
+    st.tuples(st.sampled_from([0.0, 1.0]), st.floats(0.5, 9.0), st.floats(0.1, 5.0)),
+    min_size=4,
+)
+"""(pair, item): score, joules, seconds; a pair is not asked every item."""
+
+
+@settings(max_examples=4, deadline=None)
+@given(ANSWERS)
+def test_ratios_against_brute_force(
+    asked: dict[tuple[int, int], tuple[float, float, float]],
+) -> None:
+    devices = (NEW_DEVICE, B200)
+    with TemporaryDirectory() as folder:
+        for pair in {pair for pair, _ in asked}:
+            answers = [
+                Answered(pair=NEW, item=f"q{n}", score=a, energy_j=e, seconds=t)
+                for (p, n), (a, e, t) in asked.items()
+                if p == pair
+            ]
+            identity = PairIdentity(
+                pair_id=NEW, label=NEW, model=NEW, engine="x", device=devices[pair]
+            )
+            write_run_directory(Path(folder) / str(pair), answers, identities=[identity])
+        with open_study([Path(folder)]) as study:
+            table = local_cloud(study)
+    if len({pair for pair, _ in asked}) < 2:
+        assert table is None
+        return
+    assert table is not None
+    (row,) = table.rows
+    common = [n for n in range(5) if (0, n) in asked and (1, n) in asked]
+    assert row["items"] == len(common)
+    ipj = row["ipj_ratio"]
+    assert isinstance(ipj, Estimate)
+    sums = [[sum(asked[p, n][x] for n in common) for x in range(2)] for p in (0, 1)]
+    if sums[0][0] > 0 and sums[1][0] > 0:
+        truth = sums[0][0] / sums[0][1] / (sums[1][0] / sums[1][1])
+        assert value(ipj) == pytest.approx(truth, rel=1e-5)
+    else:
+        assert ipj.value is None
 
 
 def test_what_is_missing_is_said() -> None:
