@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from emulated.runs import Answered, write_run_directory
+from perwatt.cli import main
 from perwatt.study.study import Study, open_study
 
 
@@ -108,3 +109,20 @@ def test_rubbish_beside_a_run_is_named(tmp_path: Path) -> None:
         assert codes(study) == [("unreadable", True)] * 4
         assert [fault.run for fault in study.faults] == ["b", "c", "d", "nowhere"]
         assert means(study) == KNOWN
+
+
+def test_a_run_scored_again_is_no_tampered_one(tmp_path: Path) -> None:
+    table = tmp_path / "scores.csv"
+    table.write_text("item,model,score,text\nq1,m,1,yes\nq2,m,0,no\n")
+    main(["import", str(table), "-o", str(tmp_path / "a")])
+    main(["score", str(tmp_path / "a"), "--scorer", "none"])
+    with open_study([tmp_path / "a"]) as study:
+        assert "tampered" not in [fault.code for fault in study.faults]
+        assert len(study.pairs) == 1
+
+
+def test_a_changed_journalled_run_is_mended_by_scoring_it(tmp_path: Path) -> None:
+    changed = two_pairs(tmp_path / "b") / "scores.parquet"
+    changed.write_bytes(changed.read_bytes() + b"x")
+    with open_study([tmp_path / "b"]) as study:
+        assert study.faults[0].mend == f"Make it again: perwatt score {tmp_path / 'b'}"

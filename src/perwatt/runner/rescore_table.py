@@ -17,6 +17,7 @@ from perwatt.runner.score import Answer, answers_in_table
 from perwatt.runner.score_judged import Scores
 from perwatt.runner.score_run import scorer_named
 from perwatt.runner.verdicts import by_gravity
+from perwatt.store.integrity import hashes_of
 from perwatt.store.tables import read_table, write_requests, write_scores
 
 __all__ = ["InTables"]
@@ -65,6 +66,8 @@ class InTables:
             self.directory / "scores.parquet",
             columns(score_row(score) for score in self.scores.values()),
         )
+        if "files" in self.run:
+            self.run["files"] = hashes_of(self.directory)
         said = msgspec.convert(self.run["verdicts"], list[Verdict])
         said = [v for v in said if not v.code.startswith("judge-")]
         judged = self.run.get("judge", {})

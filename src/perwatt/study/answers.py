@@ -97,6 +97,8 @@ def find_places(
     found = []
     for number, (run, (_, facts)) in enumerate(zip(runs, sources, strict=True)):
         loads = loads_of(run.run)
+        if not loads:
+            continue  # published figures alone
         for pair_id, identity in run.identities.items():
             for stage in range(max(len(loads), facts.stages)):
                 load = loads[min(stage, len(loads) - 1)]
@@ -112,7 +114,7 @@ def unknown_stages(
     faults = []
     for run, (_, facts) in zip(runs, sources, strict=True):
         loads = loads_of(run.run)
-        if facts.stages > len(loads):
+        if loads and facts.stages > len(loads):
             name = run.about.directory
             faults.append(
                 StudyFault(

@@ -23,9 +23,12 @@ def find_pairs(runs: Sequence[OpenRun]) -> tuple[list[StudyPair], list[StudyFaul
     found: dict[str, StudyPair] = {}
     faults: list[StudyFault] = []
     for number, run in enumerate(runs):
+        told = run.run.get("imported", {}).get("energy", {})
         for pair_id, identity in run.identities.items():
             for load in loads_of(run.run):
                 pair = _pair(identity, run.ledgers.get(pair_id), device_of(run, identity), load)
+                if pair_id in told:  # another tool's joules have no ledger of ours
+                    pair = msgspec.structs.replace(pair, **told[pair_id])
                 known = found.get(pair.key)
                 if known is None:
                     found[pair.key] = msgspec.structs.replace(pair, runs=(number,))
@@ -36,7 +39,13 @@ def find_pairs(runs: Sequence[OpenRun]) -> tuple[list[StudyPair], list[StudyFaul
 
 
 def loads_of(run: dict[str, Any]) -> tuple[str, ...]:
-    """The words of each stage of a run's load, by stage number."""
+    """The words of each stage of a run's load, by stage number.
+
+    Empty for an imported run of published figures alone: nobody knows its answers.
+    """
+    told = run.get("imported", {}).get("loads")
+    if told is not None:
+        return tuple(told)
     try:
         return tuple(stage.text for stage in parse_load(run["spec"].get("load", "")).stages)
     except PerwattError:

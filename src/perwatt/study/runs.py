@@ -107,9 +107,8 @@ def _open(path: Path, faults: list[StudyFault], *, check: bool) -> OpenRun | Non
             return None
     if check and (changed := changed_file(path, run)):
         sentence = f"{changed} in {name} is not the file that perwatt wrote: its hash differs."
-        faults.append(
-            _left_out("tampered", path, sentence, f"Make it again: perwatt resume {path}")
-        )
+        again = "Import it again." if "imported" in run else f"Make it again: perwatt score {path}"
+        faults.append(_left_out("tampered", path, sentence, again))
         return None
     if check and "files" not in run and "imported" not in run:
         sentence = f"{name} was written before tables were hashed; a change could not be seen."
