@@ -136,10 +136,16 @@ def _area(
     scale: Linear,
     name: str,
 ) -> Markup:
-    """A stepped band from `low` to `high`."""
-    upper, lower = [], []
+    """Stepped bands from `low` to `high`; none, and so no outline, where there is nothing."""
+    bands: list[str] = []
+    upper: list[str] = []
+    lower: list[str] = []
     for n in range(len(low)):
-        for x in (places[n], places[n + 1]):
-            upper.append(f"{num(x)},{num(scale(high[n]))}")
-            lower.append(f"{num(x)},{num(scale(low[n]))}")
-    return el("path", d=f"M{' '.join(upper)} {' '.join(reversed(lower))}Z", class_=name)
+        if high[n] > low[n]:
+            for x in (places[n], places[n + 1]):
+                upper.append(f"{num(x)},{num(scale(high[n]))}")
+                lower.append(f"{num(x)},{num(scale(low[n]))}")
+        if upper and (n + 1 == len(low) or high[n] <= low[n]):
+            bands.append(f"M{' '.join(upper)} {' '.join(reversed(lower))}Z")
+            upper, lower = [], []
+    return el("path", d="".join(bands), class_=name)
