@@ -110,7 +110,7 @@ def _write_run(db: duckdb.DuckDBPyConnection, directory: Path, pair: Planted, ro
     chances, energy = (text.format(**_constants(pair)) for text in (_CHANCES, _ENERGY))
     db.execute(
         f"COPY (SELECT {columns} FROM (SELECT *, {energy} FROM (SELECT *, {chances} FROM items)))"
-        f" TO '{requests}' (FORMAT parquet, COMPRESSION zstd)"
+        f" TO '{requests}' (FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT 1024)"
     )
     about = json.loads((directory / "run.json").read_text())
     joules = rows * sum(pair.joules(c) for c in range(CATEGORIES)) / CATEGORIES
@@ -188,8 +188,6 @@ def _columns(pair: Planted) -> dict[str, str]:
         "group": "item_id",
         "abstained": "false",
         "extracted": "'A'",
-        "net_low_j": "round(joules * 0.67, 4)",
-        "net_high_j": "round(joules * 0.73, 4)",
         "stage": "0",
         "turn": "0",
         "attempt": "1",

@@ -25,6 +25,8 @@ NUMBERS = (
     "completion_tokens",
 )
 
+_PIECE = 65_536
+
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Of one file."""
@@ -87,14 +89,11 @@ def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
     by_name: dict[str, list[tuple[Any, ...]]] = {}
     for name, *chunk in chunks:
         by_name.setdefault(name, []).append(tuple(chunk))
-    (rows,) = db.execute(
-        f"SELECT coalesce(sum(num_rows), 0) FROM parquet_file_metadata({file_list([file])})"
-    ).fetchall()[0]
     described = db.execute(f"DESCRIBE SELECT * FROM read_parquet({file_list([file])})").fetchall()
     columns = frozenset(str(row[0]) for row in described)
     return FileFacts(
         columns=columns,
-        rows=int(rows),
+        rows=sum(int(chunk[1]) for chunk in by_name.get("item_id", [])),
         stages=1 + int(_most(by_name.get("stage", []))),
         turns=_above_zero(by_name.get("turn", [])),
         repeats=_above_zero(by_name.get("repeat", [])),
@@ -148,12 +147,14 @@ def _same_bytes(
     """Are both columns' chunks the same bytes? Then so are their values, and none is decoded."""
     if [chunk[:7] for chunk in groups] != [chunk[:7] for chunk in items]:
         return False
-    with file.open("rb") as opened:
+    with file.open("rb", buffering=0) as one, file.open("rb", buffering=0) as other:
         for group, item in zip(groups, items, strict=True):
-            pieces = []
-            for *_, length, start, data in (group, item):
+            for opened, (*_, start, data) in ((one, group), (other, item)):
                 opened.seek(min(start or data, data))
-                pieces.append(opened.read(length))
-            if pieces[0] != pieces[1]:
-                return False
+            left = int(group[6])
+            while left > 0:
+                piece = one.read(min(_PIECE, left))
+                if not piece or piece != other.read(len(piece)):
+                    return False
+                left -= len(piece)
     return True
