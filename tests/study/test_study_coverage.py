@@ -158,3 +158,34 @@ def test_against_brute_force(scores: list[tuple[list[float], ...]]) -> None:
     majority = [[sum(tries) / 3 >= 0.5 for tries in item] for item in scores]
     one = sum((item[0] + item[1]) / 2 for item in majority) / len(scores)
     assert value(best.rows[1]["local"]) == pytest.approx(one)
+
+
+def test_a_pair_asked_by_two_runs_and_an_item_without_joules(tmp_path: Path) -> None:
+    """SMALL in two runs: right in one of two tries on q0, in both on q1; LOCAL never, q1 unmetered;
+    q2 was asked of SMALL alone."""
+    for name, right in (("a", 1.0), ("b", 0.0)):
+        answers = [
+            Answered(pair=SMALL, item="q0", score=right, energy_j=2.0),
+            Answered(pair=SMALL, item="q1", score=1.0, energy_j=4.0),
+            Answered(pair=SMALL, item="q2", score=1.0, energy_j=4.0),
+        ]
+        write_run_directory(tmp_path / name, answers)
+    write_run_directory(
+        tmp_path / "c",
+        [
+            Answered(pair=LOCAL, item="q0", score=0.0, energy_j=1.0),
+            Answered(pair=LOCAL, item="q1", score=0.0, energy_j=None),
+        ],
+    )
+    with open_study([tmp_path]) as study:
+        table = coverage(study)
+    found = row(table, set="all")
+    assert (found["items"], found["tries"]) == (2, 2)
+    assert value(found["coverage"]) == pytest.approx(0.75)
+    assert value(found["same_tries"]) == pytest.approx(1.0)
+    assert value(found["gain_same_tries"]) == pytest.approx(-0.25)
+    assert isinstance(found["all_j"], Estimate)
+    assert found["all_j"].value is None
+    assert "1 of 2 requests have no energy" in str(found["all_j"].reason)
+    assert table is not None
+    assert any("Items left out" in note and ": 1" in note for note in table.notes)

@@ -11,11 +11,13 @@ import numpy as np
 
 from perwatt.study.study import Study
 
-__all__ = ["FOLDS", "RIGHT", "Asked", "asked_of", "plain", "tries"]
+__all__ = ["FOLDS", "RIGHT", "WORKLOAD", "Asked", "asked_of", "plain", "tries"]
 
 RIGHT = 0.5
 """An answer of at least this score counts as right where right or wrong is asked for."""
 FOLDS = 10
+WORKLOAD = "coalesce(answers.workload, '')"
+"""Runs of other tools may not say; theirs is one workload without a name."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,23 +43,20 @@ def asked_of(study: Study) -> Asked:
 
 def _asked(study: Study) -> Asked:
     rows = study.db.execute(
-        f"SELECT workload, pair, run, fold, max(repeat), count(*), count(score), "
-        f"count(*) FILTER (score >= {RIGHT}) "
-        f"FROM (SELECT *, {_FOLD} AS fold FROM answers) GROUP BY ALL ORDER BY 1, 2, 3"
+        f"SELECT {WORKLOAD} AS asked, pair, run, {_FOLD} AS fold, count(score), "
+        f"count(*) FILTER (score >= {RIGHT}) FROM answers GROUP BY ALL ORDER BY 1, 2, 3"
     ).fetchall()
     workloads: dict[str, dict[int, set[int]]] = {}
     folds: dict[tuple[str, int], list[list[float]]] = {}
-    repeats = 0
-    for workload, pair, run, fold, repeat, _, judged, right in rows:
+    for workload, pair, run, fold, judged, right in rows:
         workloads.setdefault(workload, {}).setdefault(pair, set()).add(run)
-        repeats = max(repeats, repeat or 0)
         parts = folds.setdefault((workload, pair), [[0.0, 0] for _ in range(FOLDS)])
         parts[fold][0] += right
         parts[fold][1] += judged
     runs = [len(r) for pairs in workloads.values() for r in pairs.values()]
     return Asked(
         workloads={name: tuple(sorted(pairs)) for name, pairs in workloads.items()},
-        unique=repeats == 0 and max(runs, default=1) == 1,
+        unique=max(runs, default=1) == 1 and not any(facts.repeats for _, facts in study.sources),
         folds={
             key: tuple((float(right), int(judged)) for right, judged in parts)
             for key, parts in folds.items()
@@ -83,7 +82,7 @@ def tries(study: Study, where: str = "true") -> str:
     that was not judged makes c, p and score NULL; one without joules makes e and w NULL.
     `where` is over the view `answers`.
     """
-    columns = "workload, item_id, pair"
+    columns = f"{WORKLOAD} AS workload, item_id, pair"
     watts = "energy_gross_j / nullif(seconds, 0)"
     if asked_of(study).unique:
         right = f"CASE WHEN score IS NULL THEN NULL WHEN score >= {RIGHT} THEN 1 ELSE 0 END"
@@ -100,5 +99,5 @@ def tries(study: Study, where: str = "true") -> str:
         f"{right} AS c, {right} / count(*) AS p, {whole.format('score')} AS score, "
         f"{whole.format('energy_gross_j')} AS e, {whole.format('seconds')} AS s, "
         f"{whole.format('(' + watts + ')')} AS w "
-        f"FROM answers WHERE {where} GROUP BY {columns})"
+        f"FROM answers WHERE {where} GROUP BY ALL)"
     )

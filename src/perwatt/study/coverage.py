@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from perwatt.stats.sample import Floats, Ints
-from perwatt.study.asked import FOLDS, RIGHT, Asked, asked_of, plain, tries
+from perwatt.study.asked import FOLDS, RIGHT, WORKLOAD, Asked, asked_of, plain, tries
 from perwatt.study.sets import PairSet
 from perwatt.study.study import Study
 
@@ -148,7 +148,7 @@ def _fetch(
     )
     names = ", ".join(f"best_{number}" for number in range(len(sets)))
     everyone = sorted({pair for pairs in sets for pair in pairs})
-    inner = tries(study, f"workload = $workload AND pair IN ({', '.join(map(str, everyone))})")
+    inner = tries(study, f"{WORKLOAD} = $workload AND pair IN ({', '.join(map(str, everyone))})")
     sql = (
         f"SELECT row_number() OVER (ORDER BY item_id) AS item, "
         f"dense_rank() OVER (ORDER BY any_value(cluster)) AS cluster, {', '.join(parts)} "

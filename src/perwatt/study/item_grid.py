@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perwatt.stats.sample import Ints
-from perwatt.study.asked import plain, tries
+from perwatt.study.asked import WORKLOAD, plain, tries
 from perwatt.study.study import Study
 
 __all__ = ["ItemGrid", "item_grid"]
@@ -90,8 +90,8 @@ def item_grid(study: Study, groups: Sequence[Sequence[int]]) -> ItemGrid:
 _ITEMS = (
     "SELECT row_number() OVER () - 1 AS place, workload, item_id, "
     "dense_rank() OVER (ORDER BY workload, cluster) - 1 AS cluster FROM ("
-    "SELECT workload, item_id, any_value(cluster) AS cluster FROM answers WHERE {} "
-    "GROUP BY workload, item_id)"
+    f"SELECT {WORKLOAD} AS workload, item_id, any_value(cluster) AS cluster FROM answers "
+    "WHERE {} GROUP BY ALL)"
 )
 _ROWS = "SELECT place, score, e, w, s FROM {} JOIN grid_item USING (workload, item_id)"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.sample import Floats, Ints
-from perwatt.study.asked import RIGHT, asked_of, plain, tries
+from perwatt.study.asked import RIGHT, WORKLOAD, asked_of, plain, tries
 from perwatt.study.estimates import mean_of, nothing, ratio_of, share_of
 from perwatt.study.footing import Footing, footing_of
 from perwatt.study.sets import facts_of
@@ -134,7 +134,7 @@ def _fetch(
 ) -> tuple[dict[str, Any], int]:
     """Columns by item that was asked of all of `pairs` and judged, and how many were not."""
     of = ", ".join(f"({pair}, {level[pair]})" for pair in pairs)
-    inner = tries(study, f"workload = $workload AND pair IN ({', '.join(map(str, pairs))})")
+    inner = tries(study, f"{WORKLOAD} = $workload AND pair IN ({', '.join(map(str, pairs))})")
     solvers = ", ".join(
         f"min(e) FILTER (p >= {RIGHT} AND size = {size}) AS solver_{size}" for size in range(_SIZES)
     )

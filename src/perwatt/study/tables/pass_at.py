@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
-from perwatt.study.asked import asked_of, plain, tries
+from perwatt.study.asked import WORKLOAD, asked_of, plain, tries
 from perwatt.study.coverage import pass_at
 from perwatt.study.estimates import mean_of, ratio_of, share_of
 from perwatt.study.footing import footing_of
@@ -63,7 +63,7 @@ def pass_at_k(study: Study) -> StudyTable | None:
 def _rows(study: Study, workload: str, pair: int) -> list[dict[str, StudyCell]]:
     about = study.pairs[pair]
     runs = ", ".join(map(str, about.runs))
-    inner = tries(study, f"workload = $workload AND pair = {pair} AND run IN ({runs})")
+    inner = tries(study, f"{WORKLOAD} = $workload AND pair = {pair} AND run IN ({runs})")
     sql = (
         f"SELECT n, c, e, dense_rank() OVER (ORDER BY cluster) - 1 AS cluster FROM {inner} "
         "WHERE c IS NOT NULL ORDER BY item_id"
