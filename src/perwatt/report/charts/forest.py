@@ -53,6 +53,9 @@ def forest(rows: Sequence[Ratio], width: float, label: str) -> Markup:
         parts.append(_row(r, scale, y))
         if narrow:
             parts.append(text(frame.x0, y - 12, r.name, class_="halo", aria_hidden="true"))
+            behind = width_of(r.shown) + 4  # the line at 1 would strike the numbers through
+            parts.append(el("rect", x=frame.x1 - behind, y=y - 24, width=behind, height=16.0,
+                            class_="paper"))  # fmt: skip
             parts.append(text(frame.x1, y - 12, r.shown, class_="halo end", aria_hidden="true"))
         else:
             name = shortened(r.name, frame.left - 20)
