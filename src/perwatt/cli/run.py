@@ -67,7 +67,14 @@ def run(
     if cluster is not None:
         from perwatt.cli.run_cluster import run_on_cluster
 
-        run_on_cluster(resolved, cluster, spread, share_machine=share_machine, json=json)
+        run_on_cluster(
+            resolved,
+            cluster,
+            spread,
+            share_machine=share_machine,
+            json=json,
+            fail_on_errors=fail_on_errors,
+        )
         return
     run_and_show(resolved, json=json, fail_on_errors=fail_on_errors)
 

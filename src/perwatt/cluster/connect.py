@@ -87,12 +87,18 @@ def connected(address: Address) -> Iterator[Connection]:
 
 
 def _init(ray: Any, address: str) -> None:
+    # A raylet's last words would go to stdout whatever Ray's logging is told: that is for data.
+    ray._private.worker.print_to_stdstream = _unprinted
     ray.init(
         address=address,
         namespace="perwatt",
         log_to_driver=False,  # a node's output may quote what it was asked
         logging_level=logging.ERROR,
     )
+
+
+def _unprinted(*_: Any, **__: Any) -> None:
+    """What died is said by the head, in a sentence."""
 
 
 @contextmanager

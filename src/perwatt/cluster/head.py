@@ -216,8 +216,11 @@ class Head:
     def _down(self, name: str, error: Exception) -> None:
         """Its agent does not answer any more: the worker died, or all of the node."""
         job = self.running[name]
-        first = str(error).strip().splitlines()[0][:160] if str(error).strip() else ""
-        why = type(error).__name__ + (f": {first}" if first else "")
+        with suppress(
+            Exception
+        ):  # out of reach is not dead: its job must not run on beside another
+            self.ray.kill(self.nodes[name].agent)
+        why = type(error).__name__
         sentence = self.cluster.say(f"The worker on {name} died while it did {job.name} ({why}).")
         self.listen(Note(sentence))
         self._ended(name, "worker-lost", sentence)

@@ -73,6 +73,7 @@ def start(
         )
         try:
             with _by_sigterm_too(), connected(where) as connection, ExitStack() as stay:
+                stay.enter_context(_by_sigterm_too())  # Ray has just put its own handler there
                 listen(Stage("Meeting the nodes"))
                 nodes = stay.enter_context(_met(connection, spec, cluster))
                 met = [cluster.named(name) for name in nodes]
@@ -103,6 +104,7 @@ def resume(out: Path, listen: Listener, *, address: str | None = None) -> None:
         cluster.status = "running"
         where = parse_address(cluster.address)
         with _by_sigterm_too(), connected(where) as connection, ExitStack() as stay:
+            stay.enter_context(_by_sigterm_too())  # Ray has just put its own handler there
             listen(Stage("Meeting the nodes"))
             nodes = stay.enter_context(_met(connection, spec, cluster))
             _sit(connection, spec, cluster, nodes, workload, items, out, listen)
