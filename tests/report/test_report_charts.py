@@ -18,7 +18,7 @@ from perwatt.report.charts.ecdf import Curve, ecdf, steps
 from perwatt.report.charts.forest import Ratio, forest
 from perwatt.report.charts.lines import Line, Place, lines
 from perwatt.report.charts.requests import Span, draw_requests, mean_active
-from perwatt.report.charts.scale import fit, nice_ticks
+from perwatt.report.charts.scale import Log, fit, nice_ticks
 from perwatt.report.charts.scatter import Point, scatter
 from perwatt.report.charts.stacked import Bar, Part, stacked
 from perwatt.report.charts.svg import el, num
@@ -51,6 +51,13 @@ def test_values_lie_on_a_fitted_log_scale(values: list[float]) -> None:
     ticks = scale.ticks()
     assert len(ticks) >= 2
     assert all(a < b for a, b in pairwise(ticks))
+
+
+@given(st.integers(-12, 3), st.floats(0.5, 14), st.integers(3, 6))
+def test_ticks_of_a_wide_log_axis_have_room(power: int, decades: float, count: int) -> None:
+    low = 10.0**power * 1.7
+    scale = Log(low, low * 10**decades, 0.0, 300.0, count)
+    assert 2 <= len(scale.ticks()) <= 2 * count + 2
 
 
 @example(411939000001.0, 1.0, 2)

@@ -54,8 +54,13 @@ class Log(msgspec.Struct, frozen=True):
     def ticks(self) -> list[float]:
         """Powers of ten, with 2 and 5 between them where these are few; never fewer than two."""
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-        for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-            every = max(1, math.ceil((last - first) / max(self.count, 1))) if steps == (1,) else 1
+        widest = max(1, math.ceil((last - first) / max(self.count, 1)))
+        # Powers of ten ever closer together, and only then something between them.
+        tries: list[tuple[tuple[float, ...], int]] = [
+            ((1.0,), every) for every in range(widest, 0, -1)
+        ]
+        tries += [(steps, 1) for steps in ((1.0, 3.0), (1.0, 2.0, 5.0), (1, 1.5, 2, 3, 5, 7))]
+        for steps, every in tries:
             found = [
                 tick
                 for power in range(first, last + 1, every)
