@@ -7,6 +7,7 @@ from math import comb
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,3 +190,18 @@ def test_a_pair_asked_by_two_runs_and_an_item_without_joules(tmp_path: Path) -> 
     assert "1 of 2 requests have no energy" in str(found["all_j"].reason)
     assert table is not None
     assert any("Items left out" in note and ": 1" in note for note in table.notes)
+
+
+def test_items_of_one_passage_are_one_cluster(tmp_path: Path) -> None:
+    requests = hand(tmp_path / "a") / "requests.parquet"
+    passages = "'p' || CAST(substr(item_id, 2) AS INTEGER) // 2"
+    duckdb.execute(
+        f"COPY (SELECT * REPLACE ({passages} AS \"group\") FROM read_parquet('{requests}')) "
+        f"TO '{requests}.new' (FORMAT parquet)"
+    )
+    Path(f"{requests}.new").rename(requests)
+    with open_study([tmp_path / "a"], StudyOptions(check=False)) as study:
+        found = row(coverage(study), set="all")["coverage"]
+    assert isinstance(found, Estimate)
+    assert value(found) == pytest.approx(0.9)
+    assert found.n == 5

@@ -27,6 +27,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Of each workload its pairs, by index, in their order."""
     unique: bool
     """No pair was asked an item twice, so that a row of `answers` is a row of `tries`."""
+    cluster: str
+    """SQL of an item's cluster where rows are grouped by item: the item itself, where no group
+    holds several, spares a string for each."""
     folds: Mapping[tuple[str, int], tuple[tuple[float, int], ...]]
     """By workload and pair: in each of FOLDS parts of the items, right answers and how many."""
 
@@ -57,6 +60,7 @@ def _asked(study: Study) -> Asked:
     return Asked(
         workloads={name: tuple(sorted(pairs)) for name, pairs in workloads.items()},
         unique=max(runs, default=1) == 1 and not any(facts.repeats for _, facts in study.sources),
+        cluster="any_value(cluster)" if any(f.groups for _, f in study.sources) else "item_id",
         folds={
             key: tuple((float(right), int(judged)) for right, judged in parts)
             for key, parts in folds.items()

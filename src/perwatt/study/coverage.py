@@ -151,7 +151,7 @@ def _fetch(
     inner = tries(study, f"{WORKLOAD} = $workload AND pair IN ({', '.join(map(str, everyone))})")
     sql = (
         f"SELECT row_number() OVER (ORDER BY item_id) AS item, "
-        f"dense_rank() OVER (ORDER BY any_value(cluster)) AS cluster, {', '.join(parts)} "
+        f"dense_rank() OVER (ORDER BY {asked_of(study).cluster}) AS cluster, {', '.join(parts)} "
         f"FROM {inner} JOIN (VALUES {folds}) AS best(fold, {names}) USING (fold) "
         f"GROUP BY item_id ORDER BY item_id"
     )

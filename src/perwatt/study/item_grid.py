@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perwatt.stats.sample import Ints
-from perwatt.study.asked import WORKLOAD, plain, tries
+from perwatt.study.asked import WORKLOAD, asked_of, plain, tries
 from perwatt.study.study import Study
 
 __all__ = ["ItemGrid", "item_grid"]
@@ -57,7 +57,7 @@ def item_grid(study: Study, groups: Sequence[Sequence[int]]) -> ItemGrid:
     Pairs are read one after the other, so that time grows with answers and not with groups.
     """
     pairs = sorted({pair for group in groups for pair in group})
-    items = _ITEMS.format(_of(study, pairs))
+    items = _ITEMS.format(asked_of(study).cluster, _of(study, pairs))
     study.db.execute(f"CREATE OR REPLACE TEMP TABLE grid_item AS {items}")
     try:
         rows = study.db.execute("SELECT cluster FROM grid_item ORDER BY place").fetchnumpy()
@@ -90,8 +90,8 @@ def item_grid(study: Study, groups: Sequence[Sequence[int]]) -> ItemGrid:
 _ITEMS = (
     "SELECT row_number() OVER () - 1 AS place, workload, item_id, "
     "dense_rank() OVER (ORDER BY workload, cluster) - 1 AS cluster FROM ("
-    f"SELECT {WORKLOAD} AS workload, item_id, any_value(cluster) AS cluster FROM answers "
-    "WHERE {} GROUP BY ALL)"
+    f"SELECT {WORKLOAD} AS workload, item_id, {{}} AS cluster FROM answers "
+    "WHERE {} GROUP BY 1, 2)"
 )
 _ROWS = "SELECT place, score, e, w, s FROM {} JOIN grid_item USING (workload, item_id)"
 

@@ -139,7 +139,7 @@ def _fetch(
         f"min(e) FILTER (p >= {RIGHT} AND size = {size}) AS solver_{size}" for size in range(_SIZES)
     )
     sql = (
-        "SELECT dense_rank() OVER (ORDER BY any_value(cluster)) - 1 AS cluster, "
+        f"SELECT dense_rank() OVER (ORDER BY {asked_of(study).cluster}) - 1 AS cluster, "
         f"max(level) AS own, coalesce(min(size) FILTER (p >= {RIGHT}), {_SIZES}) AS at, {solvers}, "
         "avg(score) AS score, CASE WHEN count(e) = count(*) THEN avg(e) END AS e, "
         f"count(p) AS judged FROM {inner} JOIN (VALUES {of}) AS sizes(pair, size) USING (pair) "
