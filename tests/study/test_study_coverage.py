@@ -75,6 +75,14 @@ def test_by_hand(tmp_path: Path) -> None:
     assert "2 tries are needed" in str(same.reason)
 
 
+def test_a_set_by_its_models_names(tmp_path: Path) -> None:
+    options = StudyOptions(sets={"mine": ("qwen3:4b", "Qwen/Qwen3-235B-A22B-FP8")})
+    with open_study([hand(tmp_path / "a")], options) as study:
+        mine = row(coverage(study), set="mine")
+    assert mine["pairs"] == 2
+    assert value(mine["coverage"]) == pytest.approx(0.9)
+
+
 def test_best_of_names_the_unlike_comparison(tmp_path: Path) -> None:
     with open_study([hand(tmp_path / "a")]) as study:
         table = best_of(study)

@@ -61,7 +61,7 @@ def test_a_category_without_a_weight_is_named_and_none_gives_no_value(tmp_path: 
         table = gdp(study)
     assert table is not None
     assert estimate(table.rows[0]["weighted"]).reason == "no category with a weight was asked"
-    assert "Without a weight, left out (30 answers): Legal, Sales" in " ".join(table.notes)
+    assert "Without a weight, left out (30 answers): Legal; Sales" in " ".join(table.notes)
 
 
 def test_no_weights_no_table(tmp_path: Path) -> None:

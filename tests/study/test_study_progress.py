@@ -271,3 +271,31 @@ def test_what_is_missing_is_said() -> None:
     assert zero.reason == "the mean score is not above zero"
     none = log_ratio([Factor(np.zeros(0), 1, "score")], cluster[:0])
     assert none.value is None
+
+
+def test_one_runs_sensors_cancel_in_a_ratio(tmp_path: Path) -> None:
+    """Two models on one device: in one run their sensor's error is one factor."""
+    answers = {
+        model: [
+            Answered(pair=model, item=f"q{n}", score=float(n % 3 > 0), energy_j=joules + n % 5)
+            for n in range(20)
+        ]
+        for model, joules in ((OLD, 9.0), (NEW, 3.0))
+    }
+    gain = (0.5, 2.0)
+    both = [answer for rows in answers.values() for answer in rows]
+    write_run_directory(tmp_path / "one" / "a", both, device=B200, gain=gain)
+    for name, model in (("a", OLD), ("b", NEW)):
+        write_run_directory(tmp_path / "two" / name, answers[model], device=B200, gain=gain)
+    widths = []
+    for folder in ("one", "two"):
+        with open_study([tmp_path / folder]) as study:
+            table = progress(study)
+        assert table is not None
+        cell = table.rows[1]["ipj_yearly"]
+        assert value(cell) == pytest.approx((11 / 5) ** 0.5)
+        assert isinstance(cell, Estimate)
+        assert cell.low is not None
+        assert cell.high is not None
+        widths.append(cell.high / cell.low)
+    assert widths[0] < 1.5 < 2 < widths[1]

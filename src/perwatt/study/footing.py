@@ -10,7 +10,7 @@ from perwatt.core.estimate import Grade, worst_grade
 from perwatt.core.study import StudyPair
 from perwatt.stats.intervals import Gain
 
-__all__ = ["Footing", "footing_of"]
+__all__ = ["Footing", "footing_of", "same_sensors"]
 
 
 class Footing(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,3 +47,10 @@ def footing_of(pairs: Sequence[StudyPair]) -> Footing:
         ),
         caution=mixed,
     )
+
+
+def same_sensors(pairs: Sequence[StudyPair]) -> bool:
+    """Were all measured within one and the same run, so that its sensors' error, taken as a common
+    factor, cancels in ratios?"""
+    runs = {pair.runs for pair in pairs}
+    return len(runs) == 1 and len(next(iter(runs))) == 1

@@ -49,7 +49,7 @@ def pair_sets(study: Study) -> tuple[list[PairSet], list[str]]:
     if len(families) > 1:
         sets += [PairSet(name=name, pairs=tuple(pairs)) for name, pairs in families.items()]
     for name, wanted in study.options.sets.items():
-        found, missing = _resolved(study.pairs, wanted)
+        found, missing = _resolved(study, known, wanted)
         sets.append(PairSet(name=name, pairs=found, given=True))
         if missing:
             notes.append(f"The set {name} names no pair of this study with {', '.join(missing)}.")
@@ -76,12 +76,19 @@ def _apart(sets: Sequence[PairSet], notes: list[str]) -> list[PairSet]:
 
 
 def _resolved(
-    pairs: Sequence[StudyPair], wanted: Sequence[str]
+    study: Study, known: Sequence[ModelFacts | None], wanted: Sequence[str]
 ) -> tuple[tuple[int, ...], list[str]]:
+    """Pairs by any of their names, or by their model's in any spelling."""
     found: list[int] = []
     missing: list[str] = []
     for text in wanted:
-        hits = [n for n, p in enumerate(pairs) if text in (p.key, p.label, p.pair_id, p.model)]
+        model = study.facts.model(text)
+        own = [
+            number
+            for number, pair in enumerate(study.pairs)
+            if text in (pair.key, pair.label, pair.pair_id, pair.model)
+        ]
+        hits = own or [n for n, facts in enumerate(known) if model is not None and facts == model]
         found += hits
         if not hits:
             missing.append(repr(text))

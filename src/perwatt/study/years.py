@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from perwatt.stats.sample import Floats
-from perwatt.study.footing import Footing, footing_of
+from perwatt.study.footing import Footing, footing_of, same_sensors
 from perwatt.study.item_grid import ItemGrid, item_grid
 from perwatt.study.sets import facts_of
 from perwatt.study.study import Study
@@ -30,6 +30,13 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
     """Items that not all of these pairs were asked."""
     undated: tuple[str, ...]
     """Labels of pairs of which a year is not known."""
+    one_run: bool
+    """All were measured by the same sensors, whose error cancels in ratios."""
+
+    def apart(self, group: Group) -> Footing:
+        """A group's footing as one side of a ratio."""
+        unsure = group.footing
+        return msgspec.structs.replace(unsure, gain=(1.0, 1.0)) if self.one_run else unsure
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +78,7 @@ def _dated(study: Study) -> Dated | None:
         grid=common,
         left_out=int(grid.cluster.size - common.cluster.size),
         undated=tuple(undated),
+        one_run=same_sensors([study.pairs[p] for pairs in ordered.values() for p in pairs]),
     )
 
 

@@ -92,12 +92,12 @@ def _odd(weights: Mapping[str, float], seen: Mapping[str | None, int]) -> list[s
     if idle:
         share = sum(weights[name] for name in idle) / sum(weights.values())
         notes.append(
-            f"Weighted, but in no run ({share:.1%} of all weight): {', '.join(idle)}. A name must "
+            f"Weighted, but in no run ({share:.1%} of all weight): {'; '.join(idle)}. A name must "
             "be spelt as in the runs."
         )
     if weightless:
         count = sum(seen[name] for name in weightless)
-        notes.append(f"Without a weight, left out ({count} answers): {', '.join(weightless)}.")
+        notes.append(f"Without a weight, left out ({count} answers): {'; '.join(weightless)}.")
     if None in seen:
         notes.append(f"{seen[None]} answers are of no category, and are left out.")
     return notes

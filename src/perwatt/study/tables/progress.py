@@ -40,6 +40,7 @@ def progress(study: Study) -> StudyTable | None:
     notes = [
         "A year is what was measured of it here, not the best there was: its row moves with the "
         "choice of pairs. Years of models mix devices, and the other way round.",
+        "Sensors' errors cancel in a ratio where one run measured all; else each is drawn apart.",
     ]
     if of.left_out:
         notes.append(f"{of.left_out} items that not all of these pairs were asked are left out.")
@@ -93,8 +94,8 @@ def _yearly(study: Study, of: Dated, then: Group, now: Group, years: int) -> dic
             return nothing(unlike, n=int(of.grid.cluster.size))
         new, old = getattr(now, name), getattr(then, name)
         parts = [
-            Factor(new, -power, "energy", now.footing),
-            Factor(old, power, "energy", then.footing),
+            Factor(new, -power, "energy", of.apart(now)),
+            Factor(old, power, "energy", of.apart(then)),
         ]
         return log_ratio([*score, *parts], of.grid.cluster)
 

@@ -81,6 +81,7 @@ def progress_split(study: Study) -> StudyTable | None:
             "numbers, not of two causes.",
             "From: the first model year on its earliest device year; to: the last model year on "
             "its latest. Pairs within a cell have equal weight.",
+            "Each cell's sensor errs on its own, unless one run measured all.",
         ),
     )
 
@@ -115,7 +116,7 @@ def _row(
         for key, power in signed:
             cell = cells[key]
             factors.append(Factor(cell.score, power, "score"))
-            factors.append(Factor(getattr(cell, column), -power, "energy", cell.footing))
+            factors.append(Factor(getattr(cell, column), -power, "energy", of.apart(cell)))
         return log_ratio(factors, cluster)
 
     old, new = cells["oo"], cells["nn"]
@@ -141,8 +142,8 @@ def _row(
 
 def _hardware(old: Group, new: Group, column: str, of: Dated) -> Estimate:
     parts = [
-        Factor(getattr(old, column), 1.0, "energy", old.footing),
-        Factor(getattr(new, column), -1.0, "energy", new.footing),
+        Factor(getattr(old, column), 1.0, "energy", of.apart(old)),
+        Factor(getattr(new, column), -1.0, "energy", of.apart(new)),
     ]
     return log_ratio(parts, of.grid.cluster)
 
