@@ -27,9 +27,17 @@ AGAIN_S = 90.0
 STOPPING_S = 30.0
 """Patience with jobs that were asked to stop, before they are ended."""
 CALL_S = 60.0
-CALL_AGAIN_S = 20.0
 
 Outcome = Literal["done", "worker-lost", "node-lost", "failed", "stopped"]
+
+
+class _Again:
+    """Another agent for a node, on its way."""
+
+    def __init__(self, give_up_s: float) -> None:
+        self.give_up_s = give_up_s
+        self.agent: Any = None
+        self.answer: Any = None
 
 
 class Head:
@@ -59,8 +67,8 @@ class Head:
         self.running: dict[str, Job] = {}
         """By node."""
         self._polls: dict[Any, str] = {}
-        self._recovering: dict[str, float] = {}
-        """Node → when to give it up."""
+        self._recovering: dict[str, _Again] = {}
+        """By node whose worker died."""
 
     def run(self) -> None:
         """Until no job can go on. KeyboardInterrupt: stop all of them first, journals whole."""
@@ -226,24 +234,28 @@ class Head:
         self._ended(name, "worker-lost", sentence)
         for future in [future for future, other in self._polls.items() if other == name]:
             del self._polls[future]
-        self._recovering[name] = time.monotonic() + AGAIN_S
+        self._recovering[name] = _Again(time.monotonic() + AGAIN_S)
 
     def _recover(self, name: str) -> None:
         """Another agent on the same node, whose disk has the journal; else the node is lost."""
-        node = self.nodes[name]
-        if is_alive(self.ray, node):
-            agent = send_agent(self.ray, node, self.cluster.cluster_id)
+        node, again = self.nodes[name], self._recovering[name]
+        if is_alive(self.ray, node) and time.monotonic() < again.give_up_s:
+            if again.answer is None:
+                again.agent = send_agent(self.ray, node, self.cluster.cluster_id)
+                again.answer = again.agent.call.remote(name)
+            if not self.ray.wait([again.answer], timeout=0)[0]:
+                return
             try:
-                self.ray.get(agent.call.remote(name), timeout=CALL_AGAIN_S)
+                self.ray.get(again.answer)
             except self.ray.exceptions.RayError:
-                with suppress(Exception):
-                    self.ray.kill(agent)
+                again.answer = None  # it died too, or the node did and it is not known yet
             else:
-                node.agent = agent
+                node.agent = again.agent
                 del self._recovering[name]
-                return
-            if time.monotonic() < self._recovering[name]:
-                return
+            return
+        if again.agent is not None:
+            with suppress(Exception):
+                self.ray.kill(again.agent)
         del self._recovering[name]
         del self.nodes[name]
         known = self.cluster.named(name)
