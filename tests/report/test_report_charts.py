@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perwatt.core.estimate import Estimate, Grade
@@ -32,6 +32,7 @@ ANY = st.floats(-1e300, 1e300, allow_nan=False)
 ABOVE_0 = st.floats(1e-200, 1e200, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(st.lists(ANY, max_size=8), st.booleans())
 def test_values_lie_on_a_fitted_linear_scale(values: list[float], zero: bool) -> None:
     scale = fit(values, 50.0, 300.0, zero=zero)
@@ -42,6 +43,7 @@ def test_values_lie_on_a_fitted_linear_scale(values: list[float], zero: bool) ->
     assert all(50 - 1e-6 <= scale(tick) <= 300 + 1e-6 for tick in scale.ticks())
 
 
+@settings(deadline=None)
 @given(st.lists(ABOVE_0, min_size=1, max_size=8))
 def test_values_lie_on_a_fitted_log_scale(values: list[float]) -> None:
     scale = fit(values, 300.0, 50.0, log=True)
@@ -53,6 +55,7 @@ def test_values_lie_on_a_fitted_log_scale(values: list[float]) -> None:
     assert all(a < b for a, b in pairwise(ticks))
 
 
+@settings(deadline=None)
 @given(st.integers(-12, 3), st.floats(0.5, 14), st.integers(3, 6))
 def test_ticks_of_a_wide_log_axis_have_room(power: int, decades: float, count: int) -> None:
     low = 10.0**power * 1.7
@@ -61,6 +64,7 @@ def test_ticks_of_a_wide_log_axis_have_room(power: int, decades: float, count: i
 
 
 @example(411939000001.0, 1.0, 2)
+@settings(deadline=None)
 @given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12), st.integers(2, 8))
 def test_ticks_are_round_even_and_inside(low: float, span: float, count: int) -> None:
     high = low + max(span, abs(low) * 1e-6)
@@ -107,6 +111,7 @@ def _inside(svg: str, count: int) -> list[tuple[float, float]]:
     return marks
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ABOVE_0, st.floats(0, 1)), min_size=1, max_size=7), WIDTHS)
 def test_scatter(places: list[tuple[float, float]], width: float) -> None:
     points = [
@@ -132,6 +137,7 @@ def test_scatter_needs_a_point() -> None:
         scatter([], "x", "y", 340.0, "label")
 
 
+@settings(deadline=None)
 @given(st.lists(ABOVE_0, min_size=1, max_size=5), WIDTHS)
 def test_forest_marks_1_and_stays_inside(values: list[float], width: float) -> None:
     rows = [
@@ -151,6 +157,7 @@ def test_forest_marks_1_and_stays_inside(values: list[float], width: float) -> N
         assert (x >= float(one[1]) - 0.2) if value >= 1 else (x <= float(one[1]) + 0.2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), WIDTHS)
 def test_dots(shares: list[float], width: float) -> None:
     rows = [
@@ -164,6 +171,7 @@ def test_dots(shares: list[float], width: float) -> None:
     assert [y for _, y in marks] == sorted(y for _, y in marks)
 
 
+@settings(deadline=None)
 @given(st.lists(ABOVE_0, min_size=1, max_size=400), WIDTHS)
 def test_ecdf_is_thinned_without_leaving_the_curve(values: list[float], width: float) -> None:
     values.sort()
@@ -176,6 +184,7 @@ def test_ecdf_is_thinned_without_leaving_the_curve(values: list[float], width: f
     _inside(ecdf([curve], "s", "title", width, "label"), 1)
 
 
+@settings(deadline=None)
 @given(st.lists(ABOVE_0, min_size=1, max_size=50), st.sampled_from([0.5, 0.9, 0.99]))
 def test_quantile_is_the_least_value_with_enough_below(values: list[float], share: float) -> None:
     values.sort()
@@ -184,6 +193,7 @@ def test_quantile_is_the_least_value_with_enough_below(values: list[float], shar
     assert sum(v < found for v in values) < share * len(values) + 1e-6
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=4), WIDTHS)
 def test_stacked_parts_touch_and_end_at_their_sum(values: list[float], width: float) -> None:
     parts = tuple(Part(name="idle", value=v, share=0.1, tip="") for v in values)
@@ -230,6 +240,7 @@ def _ticks(marks_ns: list[int], watts: list[float]) -> Ticks:
     )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 10**9), st.floats(0, 500)), min_size=1, max_size=60),
     st.integers(1, 90),
@@ -284,6 +295,7 @@ def test_a_long_pause_is_cut_and_a_short_one_is_not() -> None:
     assert a1 < b0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(1, 300)), max_size=40))
 def test_requests_in_flight_are_counted_exactly(spans: list[tuple[int, int]]) -> None:
     whole = [(start, start + length) for start, length in spans]
@@ -318,6 +330,7 @@ def test_a_request_cut_by_the_window_keeps_its_phases(
     assert boxes["decode"] == pytest.approx(max(decode_px, 0.4), abs=0.1)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1e6), st.floats(1e-9, 1e6), st.booleans(), st.booleans()),
