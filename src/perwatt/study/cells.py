@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "Pieces", "make_cells", "rolled"]
 
+_AT_ONCE = 64
+"""Small files to a query."""
+_SMALL = 50_000
+_OFFSET = 10_000.0
 KEYS = ("workload", "kind", "level", "category")
 
 Source = tuple[Path, FileFacts]
@@ -86,42 +90,57 @@ def make_cells(
     db: duckdb.DuckDBPyConnection, sources: Sequence[Source], places: Sequence[Place]
 ) -> tuple[Cell, ...]:
     """All cells in the order of pairs, then of their fields; `sources`: one for each run."""
-    runs_of = Counter(place.pair for place in places)
+    places_of = Counter(place.pair for place in places)
+    quick = [p for p in places if sources[p.run][1].once and places_of[p.pair] == 1]
+    slow = dict.fromkeys(place.pair for place in places if place not in quick)
     cells: list[Cell] = []
-    slow: list[int] = []
-    for number, (file, facts) in enumerate(sources):
-        own = [place for place in places if place.run == number]
-        quick = {
-            (place.pair_id, place.stage): place.pair
-            for place in own
-            if facts.once and runs_of[place.pair] == 1
-        }
-        if quick:
-            cells += _quick(db, (number, file, facts), quick)
-        slow += [place.pair for place in own if (place.pair_id, place.stage) not in quick]
-    for pair in dict.fromkeys(slow):
+    for runs in _batches(sources, sorted({place.run for place in quick})):
+        cells += _quick(db, sources, runs, quick)
+    for pair in slow:
         cells += _clustered(db, sources, [place for place in places if place.pair == pair])
     return tuple(sorted(cells, key=_order))
 
 
+def _batches(sources: Sequence[Source], runs: Sequence[int]) -> list[list[int]]:
+    """Runs that are read in one query: small files together, whose planning would cost more than
+    their rows. They count from one centre, so a large offset keeps a file to itself."""
+    alone, together = [], {False: list[int](), True: list[int]()}
+    for run in runs:
+        facts = sources[run][1]
+        if facts.rows < _SMALL and max(facts.least.values(), default=0.0) < _OFFSET:
+            together[facts.logprobs].append(run)
+        else:
+            alone.append([run])
+    return alone + [
+        found[start : start + _AT_ONCE]
+        for found in together.values()
+        for start in range(0, len(found), _AT_ONCE)
+    ]
+
+
 def _quick(
-    db: duckdb.DuckDBPyConnection, source: tuple[int, Path, FileFacts], pairs: dict[Any, int]
+    db: duckdb.DuckDBPyConnection,
+    sources: Sequence[Source],
+    runs: Sequence[int],
+    places: Sequence[Place],
 ) -> list[Cell]:
-    """Cells of a file in which each answer is a cluster."""
-    rows = answer_rows([source])
-    centres = centres_of([source[2].least])
-    query = Query(once=True, perplexity=source[2].logprobs)
+    """Cells of those `places` in `runs`, whose files have a cluster in each answer."""
+    rows = answer_rows([(run, *sources[run]) for run in runs])
+    facts = [sources[run][1] for run in runs]
+    centres = centres_of([found.least for found in facts])
+    query = Query(once=True, perplexity=facts[0].logprobs)
+    keys = ", ".join(("run", "pair_id", "stage", *KEYS))
     found = db.execute(
-        f"SELECT pair_id, stage, {', '.join(KEYS)}, {query.select}"
-        f" FROM (SELECT pair_id, stage, {', '.join(KEYS)}, {columns_of(centres)} FROM ({rows}))"
-        f" GROUP BY pair_id, stage, {', '.join(KEYS)}"
+        f"SELECT {keys}, {query.select}"
+        f" FROM (SELECT {keys}, {columns_of(centres)} FROM ({rows})) GROUP BY {keys}"
     ).fetchall()
+    pair_of = {(place.run, place.pair_id, place.stage): place.pair for place in places}
     cells = []
     for row in found:
-        pair = pairs.get((row[0], row[1]))
+        pair = pair_of.get(row[:3])
         if pair is not None:
-            names = dict(zip(KEYS, row[2:6], strict=True))
-            cells.append(Cell(pair=pair, moments=query.moments(row[6:], centres), **names))
+            names = dict(zip(KEYS, row[3:7], strict=True))
+            cells.append(Cell(pair=pair, moments=query.moments(row[7:], centres), **names))
     return cells
 
 
