@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
@@ -100,15 +101,15 @@ def _group(study: Study, sums: dict[int, Moments], group: Sequence[int]) -> list
         both = grid.common((0, place)) if grid is not None else None
         if both is not None and both.cluster.size:
             row["compared"] = f"{both.cluster.size} items, paired"
-            apart = both.score[:, place] - both.score[:, 0]
+            score, joules = (np.asarray(x, dtype=np.float64) for x in (both.score, both.joules))
+            apart = score[:, place] - score[:, 0]
             row["accuracy_change"] = mean_of(apart, both.cluster, "share", noun="score")
-            parts = [
-                Factor(both.joules[:, at], power, "energy") for at, power in ((place, 1), (0, -1))
-            ]
+            # What one sensor is off by cancels.
+            sensor = None if same else footing
             ratio = log_ratio(
                 [
-                    msgspec.structs.replace(part, footing=None if same else footing)
-                    for part in parts
+                    Factor(joules[:, place], 1, "energy", sensor),
+                    Factor(joules[:, 0], -1, "energy", sensor),
                 ],
                 both.cluster,
             )
