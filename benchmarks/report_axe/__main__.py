@@ -2,7 +2,8 @@
 
     python -m benchmarks.report_axe [--axe axe.min.js] [DIR …]
 
-Pages of one run, of several and of runs you name are opened at a desk's and a phone's width, light
+Pages of one run, of several, of runs you name, of a study of them, and those that `perwatt report
+--serve` shows are opened at a desk's and a phone's width, light
 and dark, folded and with all that is folded opened. Printed is each rule that axe found broken,
 with its impact and how many places; 0 serious or critical ones is what is promised. In the copies
 that are checked, and there alone, the content security policy is taken out, for it would stop axe
@@ -24,7 +25,12 @@ from typing import Any
 from benchmarks.report_runs import report_run
 from perwatt.report.build import render_report
 from perwatt.report.load import load_run
-from perwatt.report.view import ReportRun
+from perwatt.report.served_pages import request_page, requests_page, runs_page
+from perwatt.report.served_requests import choices_of, find_requests, one_request, wanted
+from perwatt.report.served_runs import Library
+from perwatt.report.study_page import render_study
+from perwatt.study.study import open_study
+from perwatt.study.summary import summarise_study
 
 BAD = {"serious", "critical"}
 VIEWS = (
@@ -115,13 +121,26 @@ def checked(
     return told
 
 
-def pages(folder: Path, directories: list[Path]) -> dict[str, list[ReportRun]]:
-    """Runs of each page by its name."""
-    two = report_run(folder / "two-pairs", pairs=2, items=60, words=30)
-    one = report_run(folder / "one-pair", pairs=1, items=60, words=30, seed=2)
-    found = {"one run": [one], "several runs": [two, one]}
+def pages(folder: Path, directories: list[Path]) -> dict[str, str]:
+    """Each page by its name: the report, the study, and what is served over both."""
+    two = report_run(folder / "runs" / "two-pairs", pairs=2, items=60, words=30)
+    one = report_run(folder / "runs" / "one-pair", pairs=1, items=60, words=30, seed=2)
+    found = {"one run": render_report([one]), "several runs": render_report([two, one])}
     for directory in directories:
-        found[directory.name] = [load_run(directory)]
+        found[directory.name] = render_report([load_run(directory)])
+    with open_study([folder / "runs", *directories]) as study:
+        found["study"] = render_study(summarise_study(study))
+    library = Library([folder / "runs", *directories])
+    runs = library.runs()
+    listed = {run.id: library.pairs(run) for run in runs}
+    found["list"] = runs_page(runs, listed, {}, shown=runs)
+    run = next(run for run in runs if run.id == "two-pairs")
+    asked = wanted({})
+    rows = find_requests(run.path, asked)
+    found["requests"] = requests_page(run, rows, asked, choices_of(run.path))
+    request = one_request(run.path, rows.rows[0]["request_id"])
+    assert request is not None, "it was listed just now"
+    found["request"] = request_page(run, request)
     return found
 
 
@@ -141,8 +160,7 @@ def main() -> int:
             print("Not checked: npm is absent or could not bring axe-core; --axe names a file.")
             return 0
         print(f"{'page':<14}{'view':<22}{'rules passed':>13}{'serious':>9}{'lesser':>8}")
-        for name, runs in pages(Path(folder), told.directories).items():
-            page = render_report(runs)
+        for name, page in pages(Path(folder), told.directories).items():
             for view in VIEWS:
                 result = checked(chromium, page, axe, view)
                 broken = result["violations"]
