@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +83,22 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection
     """Ended with the session, whatever happens in it."""
     if importlib.util.find_spec("ray") is None:
         pytest.skip("ray is not installed (the `cluster` extra)")
-    disk = tmp_path_factory.mktemp("node-disks")
-    os.environ["PERWATT_CLUSTER_DIR"] = str(disk)
-    os.environ["PERWATT_HOST_PROFILE"] = "/dev/null/absent"
-    os.environ["PERWATT_SCORE_CACHE"] = "none"
-    try:
-        with warnings.catch_warnings():
-            # Ray leaves the sockets and pipes of its own processes to the collector.
-            warnings.simplefilter("ignore", ResourceWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            with connected(Address(None, 2)) as connection:
-                yield connection
-    finally:
-        del os.environ["PERWATT_CLUSTER_DIR"]
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        # Nodes keep what they are started with.
+        patch.setenv("PERWATT_CLUSTER_DIR", str(tmp_path_factory.mktemp("node-disks")))
+        patch.setenv("PERWATT_HOST_PROFILE", "/dev/null/absent")
+        patch.setenv("PERWATT_SCORE_CACHE", "none")
+        with _ray_warns():
+            connection = stack.enter_context(connected(Address(None, 2)))
+        yield connection
+        with _ray_warns():
+            stack.close()
+
+
+@contextmanager
+def _ray_warns() -> Iterator[None]:
+    """Ray leaves sockets and pipes of its own processes to the collector, and warns of itself."""
+    with warnings.catch_warnings():
+        for kind in (ResourceWarning, DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", kind)
+        yield
