@@ -29,7 +29,7 @@ def resume(
     if is_cluster(directory):
         from perwatt.cli.run_cluster import resume_on_cluster
 
-        resume_on_cluster(directory, json=json)
+        resume_on_cluster(directory, json=json, fail_on_errors=fail_on_errors)
         return
     with ProgressView(json=json) as view:
         if is_served(read_run(directory)):  # nothing is asked: callers asked

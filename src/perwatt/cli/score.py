@@ -62,6 +62,13 @@ def score(
         bool,
         Parameter(help="Neither look up what was judged before nor keep it.", negative=""),
     ] = False,
+    cluster: Annotated[
+        str | None,
+        Parameter(
+            help="Have the nodes of a Ray cluster do the costly scoring: auto, HOST:PORT, or local:N"
+            " to try it here."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score a run's answers again without asking the model; joules stay as they were measured."""
@@ -83,7 +90,12 @@ def score(
         cache=not no_cache,
     )
     with ProgressView(json=json) as view:
-        done = rescore(directory, how, view)
+        if cluster is None:
+            done = rescore(directory, how, view)
+        else:
+            from perwatt.cluster.score import score_on_cluster
+
+            done = score_on_cluster(directory, how, cluster, view)
     if not json:
         console = stdout_console()
         for line in _lines(done):
