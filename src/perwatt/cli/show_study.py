@@ -21,6 +21,8 @@ __all__ = ["StudyProgress", "print_study"]
 
 SHOWN = 40
 """Rows of one table in a terminal; the page, CSV and JSON have all of them."""
+MOST_REASONS = 4
+"""Lines below a table that say why numbers are missing."""
 WIDEST = 8
 """Columns side by side; the rest follow in further blocks under the same row names."""
 
@@ -73,6 +75,8 @@ def print_study(summary: StudySummary, console: Console) -> None:
             console.print(f"… and {len(table.rows) - SHOWN} more rows: see -o, --csv or --json.")
         if table.finding:
             console.print(f"• {table.finding}")
+        for line in _missing(table):
+            console.print(f"  {line}", style="dim")
         for note in table.notes:
             console.print(f"  {note}", style="dim")
 
@@ -94,6 +98,20 @@ def _blocks(table: StudyTable) -> list[Table]:
             block.add_row(*(_cell(row.get(column.name)) for column in columns))
         blocks.append(block)
     return blocks
+
+
+def _missing(table: StudyTable) -> list[str]:
+    """Why there is a dash, each reason once with the columns it is in."""
+    found: dict[str, list[str]] = {}
+    for row in table.rows[:SHOWN]:
+        for column in table.columns:
+            cell = row.get(column.name)
+            if isinstance(cell, Estimate) and cell.value is None and cell.reason:
+                titles = found.setdefault(cell.reason, [])
+                titles += [column.title] if column.title not in titles else []
+    lines = [f"– in {', '.join(titles)}: {reason}." for reason, titles in found.items()]
+    left = len(lines) - MOST_REASONS
+    return lines[:MOST_REASONS] + ([f"… and {left} more reasons: see --json."] if left > 0 else [])
 
 
 def _cell(cell: StudyCell) -> Text:
