@@ -32,6 +32,22 @@ prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, finish_reason
 energy_gross_j, energy_net_j, energy_low_j, energy_high_j, prefill_j, decode_j, power_mean_w,
 boundary, grade, attribution, flags"""
 
+FINISHED = {
+    "name": "r",
+    "status": "complete",
+    "started": "2026-01-02T03:04:05+00:00",
+    "ended": "2026-01-02T03:14:05+00:00",
+    "perwatt_version": "0.1.0",
+    "spec": {"seed": 0},
+    "workload": {},
+    "environment": {},
+    "energy": {"line": "No energy.", "domains": []},
+    "pairs": {},
+    "ledgers": {},
+    "verdicts": [],
+}
+"""Of run.json, what a summary cannot do without."""
+
 
 def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
@@ -155,6 +171,9 @@ def test_load_tables(tmp_path: Path) -> None:
         run.write_run({"name": "r"})
         with pytest.raises(RunDirError, match="perwatt resume"):
             load_tables(run.path)
+        run.write_run(FINISHED)
+        with pytest.raises(RunDirError, match="perwatt score"):
+            load_tables(run.path)
         write_tables(
             run.path,
             requests={"request_id": ["a"]},
@@ -162,7 +181,7 @@ def test_load_tables(tmp_path: Path) -> None:
             scores={"request_id": ["a"]},
         )
         tables = load_tables(run.path)  # while another holds the lock
-    assert tables.run == {"name": "r"}
+    assert tables.run == FINISHED
     assert tables.requests["request_id"] == ["a"]
     assert tables.power["t_ns"] == [1]
     assert tables.scores["request_id"] == ["a"]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from perwatt.core.errors import FileError, SpecError
+from perwatt.core.errors import FileError, RunDirError, SpecError
 
 if TYPE_CHECKING:
-    from perwatt.core.study import StudySummary
+    from perwatt.core.study import StudyFault, StudySummary
 
 __all__ = ["study"]
 
@@ -107,6 +107,8 @@ def study(
     with StudyProgress() as progress:
         progress("reading the runs")
         with open_study(directories, options) as opened:
+            if not opened.runs:
+                raise _nothing_read(opened.faults)
             if cluster is not None:
                 from perwatt.cluster.study import shard_cells
 
@@ -124,6 +126,13 @@ def study(
         print_study(summary, stdout_console())
         if output is not None:
             print(output)
+
+
+def _nothing_read(faults: Sequence[StudyFault]) -> RunDirError:
+    """One sentence for the first, since a study of nothing is no answer."""
+    first = faults[0]
+    more = f" The other {len(faults) - 1} cannot be read either." if len(faults) > 1 else ""
+    return RunDirError(f"{first.sentence}{more}", first.mend)
 
 
 def _sets(given: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -114,7 +114,7 @@ def part_interval(
         return Interval(value=None, n=clusters, reason="its denominator is zero")
     if clusters < 2 or above.n < 2:
         return Interval(value=value, n=clusters, reason="one item alone gives no interval")
-    if below is None and above.share:
+    if below is None and above.share and 0 <= above.mean <= 1:  # a foreign score may be no share
         low, high, method = _share(above)
     elif below is None:
         low, high = _mean(above)

@@ -160,8 +160,9 @@ def _connection(path: Path, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
             mend = "Free some space; the journal is whole, so `perwatt resume` can go on."
             raise DiskFullError(msg, mend) from None
         if doing == "read":
-            msg = f"The table {path} cannot be read: {first}"
-            raise RunDirError(msg, "Delete it and make it again: perwatt resume.") from None
+            why = first.removeprefix("Invalid Input Error: ").rstrip(".")
+            msg = f"The table {path} cannot be read: {why}."
+            raise RunDirError(msg, f"Make it again: perwatt score {path.parent}") from None
         msg = f"{path} cannot be {doing}: {first}"
         raise FileError(msg) from None
     finally:

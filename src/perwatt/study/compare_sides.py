@@ -15,6 +15,7 @@ from perwatt.metrics.columns import attempted_rows, of_pair, take
 from perwatt.runner.queries import one_row_each, with_windows
 from perwatt.store.integrity import changed_file
 from perwatt.store.items import read_items
+from perwatt.store.load import check_fields
 from perwatt.store.rundir import read_run
 from perwatt.store.tables import read_table
 
@@ -88,14 +89,10 @@ def _open(path: Path) -> _Opened:
     requests = read_table(path / "requests.parquet")
     if changed := changed_file(path, run):
         msg = f"{changed} in {path} is not the file that perwatt wrote: its hash differs."
-        raise RunDirError(msg, f"Make it again: perwatt resume {path}")
-    try:
-        identities = msgspec.convert(run["pairs"], dict[str, PairIdentity])
-        for key in ("started", "name", "spec", "workload", "environment", "ledgers"):
-            run[key]
-    except (msgspec.ValidationError, KeyError) as error:
-        msg = f"run.json in {path} has not the fields of a run: {error}."
-        raise RunDirError(msg, "Restore it from a copy.") from None
+        again = "Import it again." if "imported" in run else f"Make it again: perwatt score {path}"
+        raise RunDirError(msg, again)
+    check_fields(path, run)
+    identities = msgspec.convert(run["pairs"], dict[str, PairIdentity])
     return _Opened(path, run, requests, read_items(path), identities)
 
 

@@ -47,7 +47,7 @@ def loads_of(run: dict[str, Any]) -> tuple[str, ...]:
     if told is not None:
         return tuple(told)
     try:
-        return tuple(stage.text for stage in parse_load(run["spec"].get("load", "")).stages)
+        return tuple(stage.text for stage in parse_load(run["spec"].get("load") or "").stages)
     except PerwattError:
         return (str(run["spec"].get("load") or "unknown"),)
 

@@ -16,6 +16,7 @@ from perwatt.core.records import PairIdentity
 from perwatt.core.study import StudyFault, StudyRun
 from perwatt.core.summary import EnergyLedger
 from perwatt.store.integrity import changed_file
+from perwatt.store.load import check_fields
 from perwatt.store.rundir import read_run
 
 __all__ = ["OpenRun", "OpenRuns", "expanded", "open_runs"]
@@ -58,7 +59,7 @@ def open_runs(directories: Sequence[Path], *, check: bool = True) -> OpenRuns:
         except FileError as error:
             faults.append(_left_out("unreadable", path, error.message, error.mend))
             continue
-        except (msgspec.ValidationError, KeyError, TypeError) as error:
+        except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
             sentence = f"run.json of {path.name} has not the fields of a run: {error}."
             faults.append(_left_out("unreadable", path, sentence, "Restore it from a copy."))
             continue
@@ -94,6 +95,10 @@ def _open(path: Path, faults: list[StudyFault], *, check: bool) -> OpenRun | Non
     run = read_run(path)
     name = path.resolve().name
     missing = [table for table in TABLES[:1] if not (path / table).is_file()]
+    if missing and run["status"] == "complete":
+        sentence = f"{name} has lost its {missing[0]}."
+        faults.append(_left_out("unreadable", path, sentence, _again(path, run)))
+        return None
     if missing or run["status"] != "complete":
         sentence = f"{name} was cut short: it has status {run['status']!r}"
         sentence += f" and no {missing[0]}." if missing else "."
@@ -105,10 +110,10 @@ def _open(path: Path, faults: list[StudyFault], *, check: bool) -> OpenRun | Non
         )
         if missing:
             return None
+    check_fields(path, run)
     if check and (changed := changed_file(path, run)):
         sentence = f"{changed} in {name} is not the file that perwatt wrote: its hash differs."
-        again = "Import it again." if "imported" in run else f"Make it again: perwatt score {path}"
-        faults.append(_left_out("tampered", path, sentence, again))
+        faults.append(_left_out("tampered", path, sentence, _again(path, run)))
         return None
     if check and "files" not in run and "imported" not in run:
         sentence = f"{name} was written before tables were hashed; a change could not be seen."
@@ -134,6 +139,10 @@ def _open(path: Path, faults: list[StudyFault], *, check: bool) -> OpenRun | Non
         identities={k: msgspec.convert(v, PairIdentity) for k, v in run["pairs"].items()},
         ledgers=ledgers,
     )
+
+
+def _again(path: Path, run: dict[str, Any]) -> str:
+    return "Import it again." if "imported" in run else f"Make it again: perwatt score {path}"
 
 
 def _mixed_versions(runs: Sequence[OpenRun]) -> list[StudyFault]:

@@ -1,0 +1,118 @@
+"""Run directories with odd or damaged insides: one sentence, whichever verb reads them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from emulated.runs import Answered, write_run_directory
+from perwatt.cli import main
+from perwatt.core.errors import PerwattError
+from perwatt.report.load import load_run
+from perwatt.study.options import StudyOptions
+from perwatt.study.study import open_study
+from perwatt.study.summary import summarise_study
+
+PAIRS = StudyOptions(only=("pairs",))
+JUNK = (None, "x", [3])
+
+
+def run_at(directory: Path, score: float = 1.0) -> Path:
+    answers = [Answered(pair="m", item=f"q{n}", score=score, energy_j=2.0 + n) for n in range(4)]
+    return write_run_directory(directory, answers)
+
+
+def edited(directory: Path, *keys: str, value: object) -> None:
+    file = directory / "run.json"
+    run = json.loads(file.read_text())
+    place = run
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    file.write_text(json.dumps(run))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("perwatt_version",),
+        ("started",),
+        ("ended",),
+        ("spec",),
+        ("spec", "seed"),
+        ("spec", "load"),
+        ("spec", "slo"),
+        ("workload",),
+        ("workload", "name"),
+        ("energy",),
+        ("energy", "domains"),
+        ("pairs",),
+        ("pairs", "m"),
+        ("ledgers",),
+        ("verdicts",),
+        ("phases",),
+        ("client",),
+        ("files",),
+        ("environment",),
+    ],
+)
+def test_no_field_of_run_json_can_break_a_reader(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    kept = (run_at(tmp_path / "r") / "run.json").read_bytes()
+    for junk in JUNK:
+        edited(tmp_path / "r", *keys, value=junk)
+        with open_study([tmp_path / "r"], PAIRS) as study:
+            summary = summarise_study(study)
+        assert len(summary.runs) + sum(fault.left_out for fault in summary.faults) == 1
+        with suppress(PerwattError):  # anything else is a traceback at the user
+            load_run(tmp_path / "r")
+        (tmp_path / "r" / "run.json").write_bytes(kept)
+
+
+def test_a_lost_table_of_a_finished_run_is_made_again_by_scoring(tmp_path: Path) -> None:
+    lost = run_at(tmp_path / "lost")
+    (lost / "requests.parquet").unlink()
+    with open_study([lost]) as study:
+        (fault,) = study.faults
+    assert fault.left_out
+    assert fault.sentence == "lost has lost its requests.parquet."
+    assert fault.mend == f"Make it again: perwatt score {lost}"
+    with pytest.raises(PerwattError) as refused:
+        load_run(lost)
+    assert refused.value.mend == f"Make it again: perwatt score {lost}"
+
+
+def test_scores_that_are_no_shares_do_not_end_it(tmp_path: Path) -> None:
+    run_at(tmp_path / "r", score=50.0)
+    with open_study([tmp_path / "r"], PAIRS) as study:
+        (table,) = summarise_study(study).tables
+    assert table.rows[0]["accuracy"].value == 50.0  # type: ignore[union-attr]
+    assert load_run(tmp_path / "r").summary.pairs
+
+
+def test_a_study_of_nothing_that_can_be_read_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = str(tmp_path / "gone")
+    for arguments in ([gone], [gone, str(tmp_path)], [gone, "--json"]):
+        with pytest.raises(SystemExit) as left:
+            main(["study", *arguments])
+        said = capsys.readouterr()
+        assert left.value.code == 2
+        assert said.out == ""
+        assert said.err.splitlines()[-1].startswith(f"perwatt: There is no run directory {gone}.")
+
+
+def test_one_run_that_can_be_read_is_a_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_at(tmp_path / "good")
+    shutil.copytree(tmp_path / "good", tmp_path / "bad")
+    (tmp_path / "bad" / "run.json").write_text("{")
+    main(["study", str(tmp_path), "--table", "pairs", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert [fault["run"] for fault in told["faults"]] == ["bad"]
+    assert len(told["tables"]) == 1
