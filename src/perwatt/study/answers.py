@@ -11,7 +11,7 @@ import msgspec
 
 from perwatt.core.study import StudyFault, StudyPair
 from perwatt.study.file_facts import FileFacts, file_list
-from perwatt.study.pairs import device_of, loads_of
+from perwatt.study.pairs import loads_of
 from perwatt.study.runs import OpenRun
 
 if TYPE_CHECKING:
@@ -93,17 +93,20 @@ def find_places(
     A stage that run.json has no words for is put to the last that it has, so that no answer is
     left out unsaid; see `unknown_stages`.
     """
-    index = {pair.key: number for number, pair in enumerate(pairs)}
+    index = {
+        (run, pair.pair_id, pair.load): number
+        for number, pair in enumerate(pairs)
+        for run in pair.runs
+    }
     found = []
     for number, (run, (_, facts)) in enumerate(zip(runs, sources, strict=True)):
         loads = loads_of(run.run)
         if not loads:
             continue  # published figures alone
-        for pair_id, identity in run.identities.items():
+        for pair_id in run.identities:
             for stage in range(max(len(loads), facts.stages)):
                 load = loads[min(stage, len(loads) - 1)]
-                pair = index[f"{pair_id} · {device_of(run, identity)} · {load}"]
-                found.append(Place(number, pair_id, stage, pair))
+                found.append(Place(number, pair_id, stage, index[number, pair_id, load]))
     return found
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from perwatt.core.study import StudyPair
 from perwatt.stats.moments import Moments
+from perwatt.study.pairs import but_for_load
 from perwatt.study.per_correct import pair_moments
 from perwatt.study.study import Study
 
@@ -26,7 +27,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 def closed_groups(study: Study) -> list[list[Loaded]]:
     """Pairs that differ in nothing but how many requests a closed load keeps in flight, by rising
     load; alone ones too."""
-    found: dict[tuple[str | None, ...], list[Loaded]] = {}
+    found: dict[str, list[Loaded]] = {}
     index = {pair.key: number for number, pair in enumerate(study.pairs)}
     for pair, moments in pair_moments(study):
         match = re.match(r"closed:(\d+)(?!\d)", pair.load)
@@ -34,5 +35,5 @@ def closed_groups(study: Study) -> list[list[Loaded]]:
             loaded = Loaded(
                 index=index[pair.key], pair=pair, in_flight=int(match[1]), moments=moments
             )
-            found.setdefault((pair.pair_id, pair.precision, pair.device), []).append(loaded)
+            found.setdefault(but_for_load(pair), []).append(loaded)
     return [sorted(group, key=lambda each: each.in_flight) for group in found.values()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,27 +15,70 @@ from perwatt.core.study import StudyFault, StudyPair
 from perwatt.core.summary import EnergyLedger
 from perwatt.study.runs import OpenRun
 
-__all__ = ["find_pairs", "loads_of"]
+__all__ = ["but_for_load", "find_pairs", "loads_of"]
+
+_LONGEST = 24
+"""Of a value in a label; a hash is told by its beginning."""
+
+
+_ASKED = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "thinking",
+    "effort",
+    "extra_body",
+)
+"""Of a run's spec, what changes answers and joules; not `max_tokens`, which goes by workload."""
+_FOLLOW = ("parallel", "not_sent")
+"""Settings that follow from the load, or that were not in force."""
+
+What = tuple[tuple[str, str], ...]
+"""What a pair is beside its name and device: (word, value) each."""
 
 
 def find_pairs(runs: Sequence[OpenRun]) -> tuple[list[StudyPair], list[StudyFault]]:
-    """The study's pairs in the order they are met, and runs whose joules are unlike the others'."""
-    found: dict[str, StudyPair] = {}
+    """The study's pairs in the order they are met, and runs whose joules are unlike the others'.
+
+    A name is no identity: runs of one name, whose engine, precision, weights or settings differ,
+    are pairs of their own, and their keys and labels say in what.
+    """
+    found: dict[tuple[str, str, str, What], StudyPair] = {}
     faults: list[StudyFault] = []
     for number, run in enumerate(runs):
         told = run.run.get("imported", {}).get("energy", {})
         for pair_id, identity in run.identities.items():
+            what = _what(identity, run.run["spec"])
             for load in loads_of(run.run):
                 pair = _pair(identity, run.ledgers.get(pair_id), device_of(run, identity), load)
                 if pair_id in told:  # another tool's joules have no ledger of ours
                     pair = msgspec.structs.replace(pair, **told[pair_id])
-                known = found.get(pair.key)
+                key = (pair_id, pair.device, load, what)
+                known = found.get(key)
                 if known is None:
-                    found[pair.key] = msgspec.structs.replace(pair, runs=(number,))
+                    found[key] = msgspec.structs.replace(pair, runs=(number,))
                     continue
-                found[pair.key], fault = _merged(known, pair, number, run.about.directory)
+                found[key], fault = _merged(known, pair, number, run.about.directory)
                 faults += [fault] if fault else []
-    return _labelled(list(found.values())), faults
+    return _labelled(list(found.values()), [key[3] for key in found]), faults
+
+
+def but_for_load(pair: StudyPair) -> str:
+    """The key of a pair without its load: the same for all loads that one pair was asked under."""
+    return pair.key.removesuffix(f" · {pair.load}")
+
+
+def _what(identity: PairIdentity, spec: Mapping[str, Any]) -> What:
+    parts: dict[str, Any] = {
+        "engine": identity.engine,
+        "precision": identity.precision,
+        "weights": identity.model_sha256 and identity.model_sha256[:8],
+    }
+    parts |= {k: v for k, v in identity.settings.items() if k not in _FOLLOW}
+    parts |= {name: spec.get(name) for name in _ASKED}
+    return tuple((k, f"{v}") for k, v in sorted(parts.items()) if v not in (None, {}, ""))
 
 
 def loads_of(run: dict[str, Any]) -> tuple[str, ...]:
@@ -59,7 +102,7 @@ def device_of(run: OpenRun, identity: PairIdentity) -> str:
 
 def _pair(identity: PairIdentity, ledger: EnergyLedger | None, device: str, load: str) -> StudyPair:
     return StudyPair(
-        key=f"{identity.pair_id} · {device} · {load}",
+        key="",  # told by `_labelled`, which knows all pairs
         label=identity.label,
         pair_id=identity.pair_id,
         model=identity.model,
@@ -79,7 +122,7 @@ def _pair(identity: PairIdentity, ledger: EnergyLedger | None, device: str, load
 def _merged(
     known: StudyPair, pair: StudyPair, number: int, directory: str
 ) -> tuple[StudyPair, StudyFault | None]:
-    runs = (*known.runs, number)
+    runs = tuple(dict.fromkeys((*known.runs, number)))
     if pair.boundary == known.boundary and pair.grade == known.grade:
         gains = min(known.gain_low, pair.gain_low), max(known.gain_high, pair.gain_high)
         return msgspec.structs.replace(
@@ -99,14 +142,39 @@ def _merged(
     ), fault
 
 
-def _labelled(pairs: list[StudyPair]) -> list[StudyPair]:
-    """Add precision-bearing label, device and load only where they tell pairs apart."""
+def _labelled(pairs: list[StudyPair], whats: Sequence[What]) -> list[StudyPair]:
+    """Keys that differ for pairs that do; labels with device and load only where they tell."""
     devices = {pair.device for pair in pairs}
     loads = {pair.load for pair in pairs}
+    namesakes: dict[tuple[str, str], list[What]] = {}
+    for pair, what in zip(pairs, whats, strict=True):
+        namesakes.setdefault((pair.pair_id, pair.device), []).append(what)
     named = []
-    for pair in pairs:
-        parts = [pair.label]
+    for pair, what in zip(pairs, whats, strict=True):
+        apart = _apart(what, namesakes[pair.pair_id, pair.device])
+        parts = [pair.label, *apart]
         parts += [pair.device] if len(devices) > 1 else []
         parts += [pair.load] if len(loads) > 1 else []
-        named.append(msgspec.structs.replace(pair, label=" · ".join(parts)))
+        key = " · ".join((pair.pair_id, pair.device, *apart, pair.load))
+        named.append(msgspec.structs.replace(pair, key=key, label=" · ".join(parts)))
     return named
+
+
+def _apart(what: What, others: Sequence[What]) -> list[str]:
+    """In what a pair differs from its namesakes, such as `engine vLLM`, `threads 2`."""
+    if len(set(others)) == 1:
+        return []
+    words = sorted({word for each in others for word, _ in each})
+    values = {word: {dict(each).get(word) for each in others} for word in words}
+    mine = dict(what)
+    return [
+        f"{word.removesuffix('_sha256').replace('_', ' ')} {_short(mine.get(word))}"
+        for word in words
+        if len(values[word]) > 1
+    ]
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "unsaid"
+    return value if len(value) <= _LONGEST else value[:8]

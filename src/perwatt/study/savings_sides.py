@@ -9,6 +9,7 @@ import msgspec
 from perwatt.core.study import StudyPair
 from perwatt.stats.moments import Moments
 from perwatt.study.closed_loads import Loaded, closed_groups
+from perwatt.study.pairs import but_for_load
 from perwatt.study.per_correct import pair_moments
 from perwatt.study.sets import pair_sets
 from perwatt.study.study import Study
@@ -57,7 +58,7 @@ def sides_of(study: Study) -> Sides | None:
         [],
     )
     kept, aside = _alike(study, _least_loaded(study, local), chosen)
-    notes = _notes(study, chosen, len({_key(study.pairs[n]) for n in cloud}))
+    notes = _notes(study, chosen, len({but_for_load(study.pairs[n]) for n in cloud}))
     return Sides(local=kept, cloud=chosen, curve=tuple(curve), notes=(*notes, *aside))
 
 
@@ -79,12 +80,8 @@ def _place(study: Study, pair: StudyPair) -> str | None:
     return None if device is None else device.place
 
 
-def _key(pair: StudyPair) -> tuple[str | None, ...]:
-    return pair.pair_id, pair.precision, pair.device
-
-
 def _same(one: StudyPair, other: StudyPair) -> bool:
-    return _key(one) == _key(other)
+    return but_for_load(one) == but_for_load(other)
 
 
 def _joules(moments: Moments) -> float:
@@ -94,9 +91,9 @@ def _joules(moments: Moments) -> float:
 
 def _least_loaded(study: Study, local: Sequence[int]) -> tuple[int, ...]:
     loads = {each.index: each.in_flight for group in closed_groups(study) for each in group}
-    kept: dict[tuple[str | None, ...], int] = {}
+    kept: dict[str, int] = {}
     for n in local:
-        key = _key(study.pairs[n])
+        key = but_for_load(study.pairs[n])
         rank = loads.get(n, 10**9)
         if key not in kept or rank < loads.get(kept[key], 10**9):
             kept[key] = n

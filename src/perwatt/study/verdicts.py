@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from perwatt.study.pairs import device_of, loads_of
 from perwatt.study.study import Study
 
 __all__ = ["Verdict", "verdicts"]
@@ -37,18 +36,12 @@ class _Detail(msgspec.Struct):
 
 def verdicts(study: Study) -> Iterator[Verdict]:
     """All of them, a few thousand in memory at a time."""
-    index = {pair.key: number for number, pair in enumerate(study.pairs)}
     decoder = msgspec.json.Decoder(_Detail)
-    for run in study.open_runs:
+    for number, run in enumerate(study.open_runs):
         scores = run.path / "scores.parquet"
         if not scores.is_file() or not run.requests.is_file():
             continue
-        loads = loads_of(run.run)
-        places = {
-            (pair_id, stage): index[f"{pair_id} · {device_of(run, identity)} · {load}"]
-            for pair_id, identity in run.identities.items()
-            for stage, load in enumerate(loads)
-        }
+        places = {(p.pair_id, p.stage): p.pair for p in study.places if p.run == number}
         for pair_id, stage, workload, cluster, detail in _rows(study, run.requests, scores):
             judges = decoder.decode(detail).judges
             leans = {name: said.leans for name, said in judges.items() if said.leans is not None}

@@ -1,0 +1,86 @@
+"""Which rows of which runs are one pair: its name is no identity."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulated.runs import Answered, write_run_directory
+from perwatt.core.records import PairIdentity
+from perwatt.study.closed_loads import closed_groups
+from perwatt.study.study import open_study
+
+PLAIN: dict[str, Any] = {
+    "pair_id": "m",
+    "label": "M",
+    "model": "m",
+    "engine": "vLLM",
+    "device": "Box",
+    "precision": "bf16",
+    "model_sha256": "aa" * 32,
+    "settings": {"threads": 2, "parallel": 1},
+}
+
+
+def run_of(directory: Path, joules: float, load: str = "closed:1", **other: Any) -> Path:
+    answers = [Answered(pair="m", item=f"q{n}", score=1.0, energy_j=joules) for n in range(4)]
+    identity = PairIdentity(**{**PLAIN, **other})
+    return write_run_directory(directory, answers, identities=[identity], load=load)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"engine": "llama.cpp"}, ("engine vLLM", "engine llama.cpp")),
+        ({"precision": "q4_0"}, ("precision bf16", "precision q4_0")),
+        ({"model_sha256": "bb" * 32}, ("weights aaaaaaaa", "weights bbbbbbbb")),
+        ({"model_sha256": None}, ("weights aaaaaaaa", "weights unsaid")),
+        ({"settings": {"threads": 8}}, ("threads 2", "threads 8")),
+    ],
+)
+def test_namesakes_that_differ_are_pairs_of_their_own(
+    tmp_path: Path, other: dict[str, Any], told: tuple[str, str]
+) -> None:
+    run_of(tmp_path / "a", 1.0)
+    run_of(tmp_path / "b", 9.0, **other)
+    with open_study([tmp_path]) as study:
+        assert [pair.label for pair in study.pairs] == [f"M · {each}" for each in told]
+        assert len({pair.key for pair in study.pairs}) == 2
+        sql = "SELECT pair, avg(energy_gross_j) FROM answers GROUP BY 1 ORDER BY 1"
+        assert study.db.execute(sql).fetchall() == [(0, 1.0), (1, 9.0)]
+
+
+def test_how_a_run_was_asked_tells_pairs_apart(tmp_path: Path) -> None:
+    run_of(tmp_path / "a", 1.0)
+    thinking = run_of(tmp_path / "b", 9.0) / "run.json"
+    run = json.loads(thinking.read_text())
+    run["spec"]["thinking"] = True
+    thinking.write_text(json.dumps(run))
+    with open_study([tmp_path]) as study:
+        assert [pair.label for pair in study.pairs] == [
+            "M · thinking unsaid",
+            "M · thinking True",
+        ]
+
+
+def test_runs_of_one_pair_are_put_together(tmp_path: Path) -> None:
+    run_of(tmp_path / "a", 1.0)
+    run_of(tmp_path / "b", 3.0, settings={"threads": 2, "parallel": 16, "not_sent": ["top_k"]})
+    with open_study([tmp_path]) as study:
+        (pair,) = study.pairs
+        assert (pair.key, pair.label, pair.runs) == ("m · Box · closed:1", "M", (0, 1))
+
+
+def test_loads_of_namesakes_stay_with_their_pair(tmp_path: Path) -> None:
+    for engine in ("vLLM", "llama.cpp"):
+        for load in ("closed:1", "closed:8"):
+            run_of(tmp_path / f"{engine}-{load[-1]}", 1.0, load, engine=engine)
+    with open_study([tmp_path]) as study:
+        groups = [[each.pair.key for each in group] for group in closed_groups(study)]
+    assert sorted(groups) == [
+        [f"m · Box · engine {engine} · closed:{n}" for n in (1, 8)]
+        for engine in ("llama.cpp", "vLLM")
+    ]
