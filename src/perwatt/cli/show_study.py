@@ -7,12 +7,13 @@ import time
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from perwatt.core.estimate import Estimate
-from perwatt.core.study import StudyCell, StudySummary, StudyTable
+from perwatt.core.study import StudyCell, StudyColumn, StudySummary, StudyTable
 from perwatt.core.units import format_duration, format_value
 from perwatt.report.format import interval
 from perwatt.report.study_rows import naming, used_columns
@@ -23,8 +24,10 @@ SHOWN = 40
 """Rows of one table in a terminal; the page, CSV and JSON have all of them."""
 MOST_REASONS = 4
 """Lines below a table that say why numbers are missing."""
-WIDEST = 8
-"""Columns side by side; the rest follow in further blocks under the same row names."""
+WORDS, NARROWEST = 26, 12
+"""Widths at which words are broken: at most, and where the terminal leaves no more."""
+EDGES = 3
+"""Of a column: a line, and a space on each side."""
 
 
 class StudyProgress:
@@ -69,7 +72,7 @@ def print_study(summary: StudySummary, console: Console) -> None:
         console.print()
         console.print(table.title, style="bold underline")
         console.print(table.what, style="dim")
-        for block in _blocks(table):
+        for block in _blocks(table, console.width):
             console.print(block)
         if len(table.rows) > SHOWN:
             console.print(f"… and {len(table.rows) - SHOWN} more rows: see -o, --csv or --json.")
@@ -81,23 +84,45 @@ def print_study(summary: StudySummary, console: Console) -> None:
             console.print(f"  {note}", style="dim")
 
 
-def _blocks(table: StudyTable) -> list[Table]:
-    """The columns in use, some at a time, each time beside those that name the rows."""
+def _blocks(table: StudyTable, width: int) -> list[Table]:
+    """The columns in use, as many at a time as fit unbroken, beside those that name the rows."""
     used = used_columns(table)
     names = naming(table, used)
-    first, rest = used[:names], used[names:]
-    each = max(2, WIDEST - names)
-    blocks = []
-    for start in range(0, max(len(rest), 1), each):
-        columns = [*first, *rest[start : start + each]]
-        block = Table(header_style="bold", pad_edge=False)
-        for column in columns:
+    first, rest = used[:names], list(used[names:])
+    most = max(NARROWEST, (width // 3 - EDGES * names) // names)
+    widths = {c.name: _width(table, c, most if c in first else WORDS) for c in used}
+    room = width - 1 - sum(widths[c.name] + EDGES for c in first)
+    blocks: list[Table] = []
+    while rest or not blocks:
+        taken: list[StudyColumn] = []
+        left = room
+        while rest and (not taken or left >= widths[rest[0].name] + EDGES):
+            left -= widths[rest[0].name] + EDGES
+            taken.append(rest.pop(0))
+        block = Table(header_style="bold")
+        for column in (*first, *taken):
             words = all(isinstance(r.get(column.name), str | None) for r in table.rows)
-            block.add_column(column.title, justify="left" if words else "right")
+            block.add_column(
+                column.title,
+                justify="left" if words else "right",
+                overflow="fold",
+                width=widths[column.name],
+            )
         for row in table.rows[:SHOWN]:
-            block.add_row(*(_cell(row.get(column.name)) for column in columns))
+            block.add_row(*(_cell(row.get(column.name)) for column in (*first, *taken)))
         blocks.append(block)
     return blocks
+
+
+def _width(table: StudyTable, column: StudyColumn, most: int) -> int:
+    """That no number is broken at; words may be, above `most`."""
+    cells = [_cell(row.get(column.name)) for row in table.rows[:SHOWN]]
+    numbers = [isinstance(row.get(column.name), Estimate | int) for row in table.rows[:SHOWN]]
+    pairs = list(zip(cells, numbers, strict=True))
+    whole = [cell_len(line) for c, number in pairs if number for line in c.plain.split("\n")]
+    said = [cell_len(c.plain) for c, number in pairs if not number]
+    title = max(cell_len(word) for word in column.title.split() or [""])
+    return max([1, title, *whole, min(max(said, default=0), most)])
 
 
 def _missing(table: StudyTable) -> list[str]:
@@ -128,8 +153,8 @@ def _estimate(estimate: Estimate) -> Text:
     if estimate.value is None:
         return Text("–", style="dim")
     text = Text(format_value(estimate.value, estimate.unit))
-    if around := interval(estimate):
-        text.append(f" {around}", style="dim")
     if estimate.grade is not None:
         text.append(f" {estimate.grade}", style="bold")
+    if around := interval(estimate):
+        text.append(f"\n{around}", style="dim")
     return text

@@ -146,16 +146,18 @@ def _labelled(pairs: list[StudyPair], whats: Sequence[What]) -> list[StudyPair]:
     """Keys that differ for pairs that do; labels with device and load only where they tell."""
     devices = {pair.device for pair in pairs}
     loads = {pair.load for pair in pairs}
-    namesakes: dict[tuple[str, str], list[What]] = {}
+    same_id: dict[tuple[str, str], list[What]] = {}
+    same_label: dict[tuple[str, str], list[What]] = {}
     for pair, what in zip(pairs, whats, strict=True):
-        namesakes.setdefault((pair.pair_id, pair.device), []).append(what)
+        same_id.setdefault((pair.pair_id, pair.device), []).append(what)
+        same_label.setdefault((pair.label, pair.device), []).append(what)
     named = []
     for pair, what in zip(pairs, whats, strict=True):
-        apart = _apart(what, namesakes[pair.pair_id, pair.device])
-        parts = [pair.label, *apart]
+        in_key = _apart(what, same_id[pair.pair_id, pair.device])
+        parts = [pair.label, *_apart(what, same_label[pair.label, pair.device])]
         parts += [pair.device] if len(devices) > 1 else []
         parts += [pair.load] if len(loads) > 1 else []
-        key = " · ".join((pair.pair_id, pair.device, *apart, pair.load))
+        key = " · ".join((pair.pair_id, pair.device, *in_key, pair.load))
         named.append(msgspec.structs.replace(pair, key=key, label=" · ".join(parts)))
     return named
 
