@@ -116,3 +116,14 @@ def test_one_run_that_can_be_read_is_a_study(
     told = json.loads(capsys.readouterr().out)
     assert [fault["run"] for fault in told["faults"]] == ["bad"]
     assert len(told["tables"]) == 1
+
+
+@pytest.mark.parametrize("option", ["--trace", "--facts", "--tariffs"])
+def test_a_named_file_that_is_not_there_is_told_whichever_tables_are_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    run_at(tmp_path / "r")
+    with pytest.raises(SystemExit) as left:
+        main(["study", str(tmp_path / "r"), option, "nowhere.toml", "--table", "pairs"])
+    assert left.value.code == 2
+    assert "nowhere.toml" in capsys.readouterr().err.splitlines()[-1]

@@ -6,9 +6,9 @@ import re
 from xml.etree import ElementTree as ET
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from perwatt.cli.show_blocks import Head, blocks
 from perwatt.core.estimate import Estimate
 from perwatt.core.units import format_value
 from perwatt.metrics.paired_metrics import PairedMetric
@@ -27,15 +27,9 @@ def print_comparison(found: RunComparison, console: Console) -> None:
     console.print()
     for letter, side in (("A", found.a), ("B", found.b)):
         console.print(f"{letter}: {_side(side)}")
-    table = Table(header_style="bold", pad_edge=False)
-    for number, head in enumerate(HEADS):
-        table.add_column(head, justify="left" if not number else "right")
-    for metric in found.metrics:
-        title, *cells = _row(metric)
-        style = "bold" if metric.decided else ""
-        lines = (cell.replace(" [", "\n[") for cell in cells)
-        table.add_row(title, *(Text(c, style="dim" if c == "–" else style) for c in lines))
-    console.print(table)
+    heads = [Head(title=head, words=not number) for number, head in enumerate(HEADS)]
+    for table in blocks(heads, [_lines(metric) for metric in found.metrics], 1, console.width):
+        console.print(table)
     console.print(_legend(found), style="dim")
     for reason, names in _missing(found).items():
         console.print(f"• {', '.join(names)}: {reason}.")
@@ -50,6 +44,14 @@ def print_comparison(found: RunComparison, console: Console) -> None:
         console.print(f"[{caveat.code}] {caveat.sentence}{mend}", style="yellow")
     for result in found.gates:
         console.print(f"{result.outcome}: {result.sentence}", style=_STYLES[result.outcome])
+
+
+def _lines(metric: PairedMetric) -> list[Text]:
+    """The row's cells, each with its interval on a line of its own."""
+    title, *cells = _row(metric)
+    style = "bold" if metric.decided else ""
+    split = (cell.replace(" [", "\n[") for cell in cells)
+    return [Text(title), *(Text(c, style="dim" if c == "–" else style) for c in split)]
 
 
 def markdown_text(found: RunComparison) -> str:

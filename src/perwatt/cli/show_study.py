@@ -7,13 +7,13 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from perwatt.cli.show_blocks import Head, blocks
 from perwatt.core.estimate import Estimate
-from perwatt.core.study import StudyCell, StudyColumn, StudySummary, StudyTable
+from perwatt.core.study import StudyCell, StudySummary, StudyTable
 from perwatt.core.units import format_duration, format_value
 from perwatt.report.format import interval
 from perwatt.report.study_rows import naming, used_columns
@@ -24,10 +24,6 @@ SHOWN = 40
 """Rows of one table in a terminal; the page, CSV and JSON have all of them."""
 MOST_REASONS = 4
 """Lines below a table that say why numbers are missing."""
-WORDS, NARROWEST = 26, 12
-"""Widths at which words are broken: at most, and where the terminal leaves no more."""
-EDGES = 3
-"""Of a column: a line, and a space on each side."""
 
 
 class StudyProgress:
@@ -85,44 +81,18 @@ def print_study(summary: StudySummary, console: Console) -> None:
 
 
 def _blocks(table: StudyTable, width: int) -> list[Table]:
-    """The columns in use, as many at a time as fit unbroken, beside those that name the rows."""
+    """The columns in use, beside those that name the rows."""
     used = used_columns(table)
-    names = naming(table, used)
-    first, rest = used[:names], list(used[names:])
-    most = max(NARROWEST, (width // 3 - EDGES * names) // names)
-    widths = {c.name: _width(table, c, most if c in first else WORDS) for c in used}
-    room = width - 1 - sum(widths[c.name] + EDGES for c in first)
-    blocks: list[Table] = []
-    while rest or not blocks:
-        taken: list[StudyColumn] = []
-        left = room
-        while rest and (not taken or left >= widths[rest[0].name] + EDGES):
-            left -= widths[rest[0].name] + EDGES
-            taken.append(rest.pop(0))
-        block = Table(header_style="bold")
-        for column in (*first, *taken):
-            words = all(isinstance(r.get(column.name), str | None) for r in table.rows)
-            block.add_column(
-                column.title,
-                justify="left" if words else "right",
-                overflow="fold",
-                width=widths[column.name],
-            )
-        for row in table.rows[:SHOWN]:
-            block.add_row(*(_cell(row.get(column.name)) for column in (*first, *taken)))
-        blocks.append(block)
-    return blocks
-
-
-def _width(table: StudyTable, column: StudyColumn, most: int) -> int:
-    """That no number is broken at; words may be, above `most`."""
-    cells = [_cell(row.get(column.name)) for row in table.rows[:SHOWN]]
-    numbers = [isinstance(row.get(column.name), Estimate | int) for row in table.rows[:SHOWN]]
-    pairs = list(zip(cells, numbers, strict=True))
-    whole = [cell_len(line) for c, number in pairs if number for line in c.plain.split("\n")]
-    said = [cell_len(c.plain) for c, number in pairs if not number]
-    title = max(cell_len(word) for word in column.title.split() or [""])
-    return max([1, title, *whole, min(max(said, default=0), most)])
+    rows = table.rows[:SHOWN]
+    heads = [
+        Head(
+            title=column.title,
+            words=all(isinstance(row.get(column.name), str | None) for row in table.rows),
+        )
+        for column in used
+    ]
+    cells = [[_cell(row.get(column.name)) for column in used] for row in rows]
+    return blocks(heads, cells, naming(table, used), width)
 
 
 def _missing(table: StudyTable) -> list[str]:

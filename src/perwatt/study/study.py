@@ -23,6 +23,8 @@ from perwatt.study.file_facts import FileFacts, file_facts
 from perwatt.study.options import StudyOptions
 from perwatt.study.pairs import find_pairs
 from perwatt.study.runs import OpenRun, open_runs
+from perwatt.study.tariffs.load import load_tariffs
+from perwatt.workloads.traces import read_arrivals
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,9 +88,12 @@ class Study:
 def open_study(directories: Sequence[Path], options: StudyOptions | None = None) -> Study:
     """All runs that can be read, as one study. Faults are in `Study.faults`, never raised.
 
-    Raises RunDirError only where none of `directories` can be read.
+    Raises FileError for a file of `options` that cannot be read.
     """
     options = options or StudyOptions()
+    if options.trace is not None:  # said now, and not where no table happens to need it
+        read_arrivals(options.trace)
+    load_tariffs(options.tariffs)
     opened = open_runs(directories, check=options.check)
     # Closed by the study; an error on the way leaves nothing behind either.
     with ExitStack() as closing:
