@@ -157,3 +157,12 @@ def test_another_host_name_is_refused(get: Get) -> None:
 
 def test_a_filter_is_a_value_and_no_sql(get: Get) -> None:
     assert requests(get, f"pair_id={quote(chr(39) + ' OR 1=1 --')}")["total"] == 0
+
+
+def test_a_table_that_is_none_is_told_and_the_list_goes_on(get: Get, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "one" / "requests.parquet").write_bytes(b"PAR1 and no more")
+    assert get("/")[0] == 200
+    for page in ("run/one", "run/one/requests", "run/one/request?id=x", "api/run/one/requests"):
+        status, text = get(f"/{page}")
+        assert status == 400, page
+        assert "perwatt score" in text

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
-from perwatt.core.errors import SpecError
+from perwatt.core.errors import RunDirError, SpecError
 
 __all__ = ["FILTERS", "Found", "Wanted", "choices_of", "find_requests", "one_request", "wanted"]
 
@@ -151,8 +152,12 @@ def _where(asked: Wanted) -> tuple[str, list[Any]]:
     return ("WHERE " + " AND ".join(parts) if parts else ""), values
 
 
-def _opened(directory: Path) -> Any:
-    """A connection with the view `requests`, every column that perwatt writes being there."""
+@contextmanager
+def _opened(directory: Path) -> Iterator[Any]:
+    """A connection with the view `requests`, every column that perwatt writes being there.
+
+    Raises RunDirError for a table that is none, within the block too: it may be replaced meanwhile.
+    """
     import duckdb
 
     from perwatt.store.schema import REQUESTS
@@ -162,11 +167,17 @@ def _opened(directory: Path) -> Any:
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
     )
     empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in REQUESTS.items())
-    db.execute(
-        f"CREATE VIEW requests AS SELECT * FROM (SELECT {empty} WHERE false)"
-        f" UNION ALL BY NAME SELECT * FROM {_table(directory / 'requests.parquet')}"
-    )
-    return db
+    try:
+        db.execute(
+            f"CREATE VIEW requests AS SELECT * FROM (SELECT {empty} WHERE false)"
+            f" UNION ALL BY NAME SELECT * FROM {_table(directory / 'requests.parquet')}"
+        )
+        yield db
+    except duckdb.Error as error:
+        msg = f"A table of {directory.name} cannot be read: {str(error).splitlines()[0]}."
+        raise RunDirError(msg, f"Make it again: perwatt score {directory}") from None
+    finally:
+        db.close()
 
 
 def _table(file: Path) -> str:
