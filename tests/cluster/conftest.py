@@ -79,20 +79,28 @@ def spec(workload: Path, recording: Path, tmp_path: Path) -> Callable[..., RunSp
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """Ended with the session, whatever happens in it."""
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Connection:
+    """One for all tests of this folder, and ended after the last of them."""
     if importlib.util.find_spec("ray") is None:
         pytest.skip("ray is not installed (the `cluster` extra)")
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        # Nodes keep what they are started with.
-        patch.setenv("PERWATT_CLUSTER_DIR", str(tmp_path_factory.mktemp("node-disks")))
-        patch.setenv("PERWATT_HOST_PROFILE", "/dev/null/absent")
-        patch.setenv("PERWATT_SCORE_CACHE", "none")
+    patch = _OPEN.enter_context(pytest.MonkeyPatch.context())
+    # Nodes keep what they are started with.
+    patch.setenv("PERWATT_CLUSTER_DIR", str(tmp_path_factory.mktemp("node-disks")))
+    patch.setenv("PERWATT_HOST_PROFILE", "/dev/null/absent")
+    patch.setenv("PERWATT_SCORE_CACHE", "none")
+    with _ray_warns():
+        return _OPEN.enter_context(connected(Address(None, 2)))
+
+
+_OPEN = ExitStack()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Tests elsewhere measure time and power, and would find Ray's processes beside them."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
         with _ray_warns():
-            connection = stack.enter_context(connected(Address(None, 2)))
-        yield connection
-        with _ray_warns():
-            stack.close()
+            _OPEN.close()
 
 
 @contextmanager

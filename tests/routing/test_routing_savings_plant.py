@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from perwatt.core.errors import SpecError
 from perwatt.routing.savings import Router, idealised, simulate
@@ -216,6 +216,7 @@ def test_a_trace_becomes_rates() -> None:
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60).map(sorted))
 @settings(max_examples=40)
+@example([0.0, 2.2e-311])
 def test_no_query_of_a_trace_is_lost(arrivals: list[float]) -> None:
     assert demand_of(arrivals, "any").queries == pytest.approx(len(arrivals))
 

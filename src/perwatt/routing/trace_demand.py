@@ -12,6 +12,8 @@ from perwatt.core.errors import SpecError
 __all__ = ["Demand", "demand_of", "level_demand", "shaped_demand"]
 
 HOUR_S = 3600.0
+SHORTEST_S = 1e-3
+"""A trace that is shorter came at one moment: clocks of traces tell no finer."""
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ def demand_of(arrivals_s: Sequence[float], source: str, *, bin_s: float | None =
         msg = f"The trace {source} holds no request."
         raise SpecError(msg, "Give one with at least one request.")
     end = float(arrivals_s[-1]) - float(arrivals_s[0])
-    if end <= 0.0:
+    if end < SHORTEST_S:
         # All at one moment: there is no rate, so they are said to come within a second.
         return Demand(per_s=(float(len(arrivals_s)),), bin_s=1.0, source=source)
     bins = max(1, round(end / bin_s)) if bin_s else max(24, round(end / HOUR_S))
