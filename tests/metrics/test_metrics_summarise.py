@@ -133,6 +133,14 @@ def test_by_scorer_a_failed_answer_counts_with_its_items_other_rows() -> None:
     assert found["numeric"]["extraction_failure_share"].value == 0.0
 
 
+def test_what_an_unnamed_scorer_read_is_unknown() -> None:
+    rows: Columns = {name: list(values) for name, values in GOOD.items()}
+    rows |= {"scorer": ["imported"] * 96, "extracted": [None] * 96}
+    found = summary(rows).metrics["extraction_failure_share"]
+    assert found.value is None
+    assert found.reason
+
+
 def test_the_same_figure_by_the_bootstrap_stands_beside() -> None:
     found = summary(GOOD)
     for name in ("accuracy", "ipw", "ipj", "j_per_correct"):

@@ -82,7 +82,10 @@ def _unread(items: Columns, judged: Bools) -> Floats:
     if "extracted" not in items:
         return np.full(len(judged), np.nan)
     unread = np.array([1.0 if found is None else 0.0 for found in items["extracted"]])
-    return np.where(judged & ~np.isnan(numbers(items, "score")), unread, np.nan)
+    # A table of scores alone names no scorer: what was read for them, nobody knows.
+    scorers = items.get("scorer") or [None] * len(judged)
+    known = np.array([scorer != "imported" for scorer in scorers], dtype=bool)
+    return np.where(known & judged & ~np.isnan(numbers(items, "score")), unread, np.nan)
 
 
 def _perplexity(items: Columns) -> Floats:
