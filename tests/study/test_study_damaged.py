@@ -127,3 +127,40 @@ def test_a_named_file_that_is_not_there_is_told_whichever_tables_are_made(
         main(["study", str(tmp_path / "r"), option, "nowhere.toml", "--table", "pairs"])
     assert left.value.code == 2
     assert "nowhere.toml" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_table_that_was_asked_for_and_is_not_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_at(tmp_path / "r")
+    main(["study", str(tmp_path / "r"), "--table", "gdp"])
+    assert "no table 'gdp'" in capsys.readouterr().err
+
+
+def test_a_set_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["study", str(run_at(tmp_path / "r")), "--set", "a=m", "--set", "a=n"])
+    assert left.value.code == 2
+    assert "--set names 'a' twice." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("score", [None, 0.0, 1.0])
+@pytest.mark.parametrize("joules", [None, 0.0, 2.0])
+def test_findings_are_of_figures_that_there_are(
+    tmp_path: Path, score: float | None, joules: float | None
+) -> None:
+    for year, (model, device) in enumerate(
+        [("qwen3-8b", "Apple M4 Max"), ("qwen3-8b", "NVIDIA H100 80GB HBM3")]
+    ):
+        answers = [
+            Answered(pair=model, item=f"q{n}", score=score, energy_j=joules, category=f"c{n % 2}")
+            for n in range(6)
+        ]
+        write_run_directory(tmp_path / str(year), answers, device=device)
+    facts = tmp_path / "facts.toml"
+    facts.write_text("[gdp]\nc0 = 2\nc1 = 1\n")
+    with open_study([tmp_path], StudyOptions(facts=facts)) as study:
+        found = {table.name: table.finding for table in summarise_study(study).tables}
+    assert {"pairs", "local_cloud", "difficulty", "gdp", "coverage", "progress"} <= found.keys()
+    for name, finding in found.items():
+        assert "–" not in finding, name

@@ -114,6 +114,14 @@ def study(
 
                 progress(shard_cells(opened, cluster).sentence)
             summary = summarise_study(opened, name=name, progress=progress)
+    for absent in dict.fromkeys(
+        each for each in table if each not in {t.name for t in summary.tables}
+    ):
+        print(
+            f"perwatt: warning: these runs give no table {absent!r}; docs/study.md says what each"
+            " table takes.",
+            file=sys.stderr,
+        )
     if csv is not None:
         _write_csv(summary, csv)
     if output is not None:
@@ -143,6 +151,9 @@ def _sets(given: Iterable[str]) -> dict[str, tuple[str, ...]]:
         if not equals or not name.strip() or not found:
             msg = f"--set {text!r} names no set of pairs."
             raise SpecError(msg, "Write NAME=MODEL,MODEL, such as --set small=qwen3-4b,qwen3-8b.")
+        if name.strip() in sets:
+            msg = f"--set names {name.strip()!r} twice."
+            raise SpecError(msg, "Give one set all its pairs: NAME=MODEL,MODEL.")
         sets[name.strip()] = found
     return sets
 

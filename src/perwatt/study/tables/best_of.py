@@ -8,6 +8,7 @@ import numpy as np
 
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.sample import Floats
+from perwatt.study.claims import claim
 from perwatt.study.coverage import Covered, covered, subset_coverage
 from perwatt.study.estimates import mean_of, share_of
 from perwatt.study.sets import PairSet, placed
@@ -47,8 +48,12 @@ def best_of(study: Study) -> StudyTable | None:
         "single cloud models).",
         columns=_COLUMNS,
         rows=tuple(rows),
-        finding=f"{equal['comparison']} on {equal['workload']}: local {equal['local']}, "
-        f"cloud {equal['cloud']}.",
+        finding=claim(
+            f"{equal['comparison']} on {equal['workload']}: local {equal['local']}, "
+            f"cloud {equal['cloud']}.",
+            equal["local"],
+            equal["cloud"],
+        ),
         notes=(
             "Local: at most 20 B active parameters; cloud: else at least 100 B, or by an API alone "
             "(arXiv 2511.07885 §2). Pairs of neither kind are left out.",

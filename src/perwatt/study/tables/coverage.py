@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
+from perwatt.study.claims import known
 from perwatt.study.coverage import Covered, covered, pass_at
 from perwatt.study.estimates import mean_of, nothing, share_of
 from perwatt.study.footing import footing_of
@@ -148,6 +149,8 @@ def _best(study: Study, found: Covered) -> str:
 
 def _finding(found: Covered, row: dict[str, StudyCell]) -> str:
     whole, single, same = row["coverage"], row["flattered"], row["same_tries"]
+    if not known(whole, single):
+        return ""
     said = (
         f"Of {found.item.size} items of {found.workload} at least one of {len(found.pairs)} pairs "
         f"answers {whole}, the best single one {single}"

@@ -13,6 +13,7 @@ from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.sample import Floats, Ints
 from perwatt.study.asked import RIGHT, WORKLOAD, asked_of, plain, tries
+from perwatt.study.claims import claim
 from perwatt.study.estimates import mean_of, nothing, ratio_of, share_of
 from perwatt.study.footing import Footing, footing_of
 from perwatt.study.sets import facts_of
@@ -88,8 +89,12 @@ def difficulty(study: Study) -> StudyTable | None:
         "arXiv 2511.07885 App. E.2), or that carry that level themselves.",
         columns=_COLUMNS,
         rows=tuple(rows),
-        finding=f"Of {rows[0]['workload']}, {rows[0]['share']} of the items are solved at "
-        f"{rows[0]['level']}; {unsolved['share']} by no model.",
+        finding=claim(
+            f"Of {rows[0]['workload']}, {rows[0]['share']} of the items are solved at "
+            f"{rows[0]['level']}; {unsolved['share']} by no model.",
+            rows[0]["share"],
+            unsolved["share"],
+        ),
         notes=(
             "A pair solves an item when its mean score over repeats is at least ½.",
             "The more pairs a level has, the more items fall to it by luck alone; the column pairs "

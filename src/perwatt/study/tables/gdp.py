@@ -10,6 +10,7 @@ from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.intervals import Interval
 from perwatt.stats.moments import mean_interval
 from perwatt.study.cells import rolled
+from perwatt.study.claims import claim
 from perwatt.study.estimates import nothing
 from perwatt.study.study import Study
 
@@ -70,8 +71,12 @@ def gdp(study: Study) -> StudyTable | None:
         "weights).",
         columns=_COLUMNS,
         rows=tuple(rows),
-        finding=f"{rows[0]['pair']}: {rows[0]['weighted']} when categories weigh by GDP, "
-        f"{rows[0]['accuracy']} when items do."
+        finding=claim(
+            f"{rows[0]['pair']}: {rows[0]['weighted']} when categories weigh by GDP, "
+            f"{rows[0]['accuracy']} when items do.",
+            rows[0]["weighted"],
+            rows[0]["accuracy"],
+        )
         if rows
         else "",
         notes=(

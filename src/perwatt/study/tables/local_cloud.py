@@ -11,6 +11,7 @@ from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
 from perwatt.stats.moments import Moments
 from perwatt.study.cells import rolled
+from perwatt.study.claims import claim, known
 from perwatt.study.estimates import LogMeans, Term
 from perwatt.study.figures import figure_columns, figures
 from perwatt.study.footing import Footing, footing_of
@@ -74,7 +75,8 @@ def local_cloud(study: Study) -> StudyTable | None:
             ]
     if not rows:
         return None
-    first = next((row for row in rows if row["like"] == "yes"), rows[0])
+    told = [row for row in rows if known(row["ipw_ratio"], row["ipj_ratio"])] or rows
+    first = next((row for row in told if row["like"] == "yes"), told[0])
     return StudyTable(
         name="local_cloud",
         title="The same model, local and cloud",
@@ -82,8 +84,12 @@ def local_cloud(study: Study) -> StudyTable | None:
         "and 18).",
         columns=_COLUMNS,
         rows=tuple(rows),
-        finding=f"{first['model']}, {first['local']} against {first['cloud']}: per watt "
-        f"{first['ipw_ratio']}, per joule {first['ipj_ratio']} ({first['flips']}).",
+        finding=claim(
+            f"{first['model']}, {first['local']} against {first['cloud']}: per watt "
+            f"{first['ipw_ratio']}, per joule {first['ipj_ratio']} ({first['flips']}).",
+            first["ipw_ratio"],
+            first["ipj_ratio"],
+        ),
         notes=(
             "IPW leaves out how long an answer takes, and so favours slow devices of little power; "
             "IPJ counts it. The two may favour opposite sides: read both.",

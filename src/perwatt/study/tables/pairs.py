@@ -8,6 +8,7 @@ from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
 from perwatt.stats.moments import Moments
 from perwatt.study.cells import Cell, rolled
+from perwatt.study.claims import claim
 from perwatt.study.figures import MAIN, PERPLEXITY, figure_columns, figures, unrankable
 from perwatt.study.study import Study
 
@@ -108,7 +109,7 @@ def _finding(rows: Sequence[tuple[StudyPair, Row]], unlike: str | None) -> str:
     if len(rows) == 1:
         label, row = rows[0][0].label, rows[0][1]
         told = f", {row['ipj']} right answers per joule" if known else ""
-        return f"{label}: {row['accuracy']} right{told}."
+        return claim(f"{label}: {row['accuracy']} right{told}.", row["accuracy"])
     if unlike:
         return unlike
     if why := unrankable([pair for pair, _ in rows]):

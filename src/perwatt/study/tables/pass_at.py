@@ -8,6 +8,7 @@ import numpy as np
 
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.study.asked import WORKLOAD, asked_of, plain, tries
+from perwatt.study.claims import claim
 from perwatt.study.coverage import pass_at
 from perwatt.study.estimates import mean_of, ratio_of, share_of
 from perwatt.study.footing import footing_of
@@ -97,7 +98,9 @@ def _finding(rows: list[dict[str, StudyCell]]) -> str:
     first = next(
         row for row in rows if row["pair"] == last["pair"] and row["workload"] == last["workload"]
     )
-    return (
+    return claim(
         f"{last['pair']} is right on {first['pass_k']} of the items of {last['workload']} in one "
-        f"try, and in at least one of {last['k']} on {last['pass_k']}."
+        f"try, and in at least one of {last['k']} on {last['pass_k']}.",
+        first["pass_k"],
+        last["pass_k"],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
+from perwatt.study.claims import known
 from perwatt.study.estimates import Factor, log_ratio, nothing, ratio_of, share_of
 from perwatt.study.footing import footing_of
 from perwatt.study.study import Study
@@ -36,7 +37,8 @@ def progress(study: Study) -> StudyTable | None:
     ]
     if not rows:
         return None
-    last = rows[-1]
+    told = [row for row in rows if known(row.get("ipw_yearly"), row.get("ipj_yearly"))]
+    last = (told or rows)[-1]
     notes = [
         "A year is what was measured of it here, not the best there was: its row moves with the "
         "choice of pairs. Years of models mix devices, and the other way round.",
@@ -54,7 +56,9 @@ def progress(study: Study) -> StudyTable | None:
         columns=_COLUMNS,
         rows=tuple(rows),
         finding=f"By {last['of']} year, intelligence per watt grew {last['ipw_yearly']} and per "
-        f"joule {last['ipj_yearly']} times a year up to {last['year']}.",
+        f"joule {last['ipj_yearly']} times a year up to {last['year']}."
+        if told
+        else "",
         notes=tuple(notes),
     )
 

@@ -86,9 +86,11 @@ def _rank(label: StudyCell) -> tuple[int, int, str]:
 
 def _finding(study: Study, rows: Sequence[Row], by: str, plural: str) -> str:
     labels = list(dict.fromkeys(row[by] for row in rows))
+    if len(labels) < 2:
+        return ""
     if len({row["pair"] for row in rows}) == 1:
         low, high = _extremes(rows)
-        if low is None or high is None or low is high or len(labels) < 2:
+        if low is None or high is None or low is high:
             return ""
         return (
             f"{rows[0]['pair']} is right most often in {high[by]}, {high['accuracy']}, least in"

@@ -7,6 +7,7 @@ import numpy as np
 
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.sample import Floats, Ints
+from perwatt.study.claims import claim
 from perwatt.study.estimates import share_of
 from perwatt.study.study import Study
 from perwatt.study.verdicts import Verdict, verdicts
@@ -69,8 +70,12 @@ def win_tie(study: Study) -> StudyTable | None:
         "and counts ties as right).",
         columns=_COLUMNS,
         rows=tuple(rows),
-        finding=f"{best['pair']} is not worse than what it was set against on {best['win_tie']} "
-        f"of {best['workload']}; with ties split, {best['split']}.",
+        finding=claim(
+            f"{best['pair']} is not worse than what it was set against on {best['win_tie']} "
+            f"of {best['workload']}; with ties split, {best['split']}.",
+            best["win_tie"],
+            best["split"],
+        ),
         notes=(
             "A win-or-tie rate is friendly to ties: of two alike answers both sides have 100%. "
             "Ties split gives such a pair 50%.",
