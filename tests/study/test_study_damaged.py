@@ -164,3 +164,18 @@ def test_findings_are_of_figures_that_there_are(
     assert {"pairs", "local_cloud", "difficulty", "gdp", "coverage", "progress"} <= found.keys()
     for name, finding in found.items():
         assert "–" not in finding, name
+
+
+def test_a_changed_table_is_told_wherever_it_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_at(tmp_path / "runs" / "mine", score=0.0)
+    run_at(tmp_path / "other", score=1.0)
+    shutil.copy(tmp_path / "other/requests.parquet", tmp_path / "runs/mine/requests.parquet")
+    sentence = "requests.parquet in mine is not the file that perwatt wrote"
+    main(["report", str(tmp_path / "runs"), "-o", str(tmp_path / "r.html")])
+    assert sentence in (tmp_path / "r.html").read_text()
+    capsys.readouterr()
+    main(["export", str(tmp_path / "runs"), "--as", "csv", "-o", str(tmp_path / "csv")])
+    assert "mine is not the file that perwatt wrote" in capsys.readouterr().err
+    assert (tmp_path / "csv" / "requests.csv").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +13,7 @@ from perwatt.core.errors import RunDirError, SpecError
 
 if TYPE_CHECKING:
     from perwatt.store.exchange.export_table import ExportRun
+    from perwatt.store.load import RunTables
 
 __all__ = ["export"]
 
@@ -19,7 +21,9 @@ Form = Literal["inspect", "csv", "parquet", "hf", "mlflow"]
 
 
 def export(
-    *directories: Annotated[Path, Parameter(help="Directories of finished runs.")],
+    *directories: Annotated[
+        Path, Parameter(help="Directories of finished runs, or folders that hold them.")
+    ],
     as_: Annotated[
         Form,
         Parameter(
@@ -46,10 +50,13 @@ def export(
     experiment: Annotated[str, Parameter(help="MLflow's experiment.")] = "perwatt",
 ) -> None:
     """Write runs in other tools' files: joules with their intervals beside each answer."""
+    from perwatt.study.runs import expanded
+
     if not directories:
         msg = "`perwatt export` was given no run directory."
         raise SpecError(msg, "Name one or more, such as: perwatt export runs/demo --as csv -o out")
-    if output is None and (len(directories) > 1 or as_ == "mlflow"):
+    named, directories = len(directories), tuple(expanded(directories))
+    if output is None and (max(named, len(directories)) > 1 or as_ == "mlflow"):
         msg = f"There is no place named to write {as_} to."
         raise SpecError(msg, "Name it with --output.")
     place = output or str(directories[0] / as_)
@@ -64,14 +71,25 @@ def export(
         print(line)
 
 
+def _read(directory: Path) -> RunTables:
+    """The run's tables; that one was changed since is told on stderr."""
+    from perwatt.store.integrity import changed_file
+    from perwatt.store.load import load_tables
+
+    tables = load_tables(directory)
+    if changed := changed_file(directory, tables.run):
+        sentence = f"{changed} in {directory} is not the file that perwatt wrote: its hash differs."
+        print(f"perwatt: warning: {sentence}", file=sys.stderr)
+    return tables
+
+
 def _inspect(directories: Sequence[Path], folder: Path) -> list[str]:
     from perwatt.store.exchange.inspect_write import write_inspect
     from perwatt.store.items import read_items
-    from perwatt.store.load import load_tables
 
     written = []
     for directory, name in zip(directories, _names(directories), strict=True):
-        tables = load_tables(directory)
+        tables = _read(directory)
         items = read_items(directory)
         if items is None:
             msg = f"{directory} did not keep its items: it is of an older perwatt."
@@ -110,9 +128,8 @@ def _tables(
 def _run(directory: Path, name: str) -> ExportRun:
     from perwatt.runner.summary import summarise_run
     from perwatt.store.exchange.export_table import ExportRun
-    from perwatt.store.load import load_tables
 
-    tables = load_tables(directory)
+    tables = _read(directory)
     return ExportRun(name=name, path=directory, run=tables.run, summary=summarise_run(tables))
 
 

@@ -17,7 +17,9 @@ PAGE = Path("report.html")
 
 
 def report(
-    *directories: Annotated[Path, Parameter(help="Directories of finished runs.")],
+    *directories: Annotated[
+        Path, Parameter(help="Directories of finished runs, or folders that hold them.")
+    ],
     output: Annotated[
         Path | None,
         Parameter(
@@ -36,7 +38,7 @@ def report(
         bool,
         Parameter(
             help="Serve the reports of all runs, with filters and each single request, instead of"
-            " writing a page; folders of runs may be named too.",
+            " writing a page.",
             negative="",
             show_default=False,
         ),
@@ -51,6 +53,7 @@ def report(
     or needed."""
     from perwatt.report.build import write_report
     from perwatt.report.load import load_run
+    from perwatt.study.runs import expanded
 
     if not directories:
         msg = "`perwatt report` was given no run directory."
@@ -61,7 +64,7 @@ def report(
     if serve:
         _serve(directories, host, port)
         return
-    runs = [load_run(directory) for directory in directories]
+    runs = [load_run(directory) for directory in expanded(directories)]
     if as_ is not None:
         from perwatt.cli.show import stdout_console
         from perwatt.cli.show_reported import print_reported

@@ -39,6 +39,11 @@ class _Energy(msgspec.Struct):
     timings: tuple[SensorTiming, ...] = ()
 
 
+class _File(msgspec.Struct):
+    sha256: str
+    bytes: int
+
+
 class _Finished(msgspec.Struct):
     """What run.json of a finished run has; more is read past."""
 
@@ -56,6 +61,7 @@ class _Finished(msgspec.Struct):
     verdicts: tuple[Verdict, ...]
     phases: tuple[Phase, ...] = ()
     client: tuple[dict[str, Any], ...] = ()
+    files: dict[str, _File] = {}
 
 
 def load_tables(path: Path) -> RunTables:
