@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from perwatt.cli import main
 from perwatt.core.errors import PerwattError
 from perwatt.report.load import load_run
 from perwatt.study.options import StudyOptions
+from perwatt.study.runs import expanded
 from perwatt.study.study import open_study
 from perwatt.study.summary import summarise_study
 
@@ -179,3 +181,29 @@ def test_a_changed_table_is_told_wherever_it_is_shown(
     main(["export", str(tmp_path / "runs"), "--as", "csv", "-o", str(tmp_path / "csv")])
     assert "mine is not the file that perwatt wrote" in capsys.readouterr().err
     assert (tmp_path / "csv" / "requests.csv").is_file()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_what_may_not_be_read_is_told_as_that(tmp_path: Path) -> None:
+    run_at(tmp_path / "open")
+    table, folder = run_at(tmp_path / "table") / "requests.parquet", run_at(tmp_path / "folder")
+    table.chmod(0)
+    folder.chmod(0)
+    try:
+        with open_study([tmp_path / "open", tmp_path / "table", folder]) as study:
+            assert [run.directory for run in study.runs] == ["open"]
+            said = [fault.sentence.lower() for fault in study.faults]
+        assert all("cannot be read: permission denied." in sentence for sentence in said)
+        assert len(said) == 2
+    finally:
+        folder.chmod(0o700)
+
+
+def test_a_folder_that_cannot_be_looked_into_stands_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert expanded([tmp_path]) == [tmp_path]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from perwatt.core.errors import FileError
+
 __all__ = ["HASHED", "changed_file", "hashes_of"]
 
 HASHED = ("requests.parquet", "power.parquet", "scores.parquet", "published.parquet")
@@ -24,15 +26,21 @@ def hashes_of(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def changed_file(directory: Path, run: Mapping[str, Any]) -> str | None:
-    """The first table that is gone or is not what run.json says; None: all are, or none is said."""
+    """The first table that is gone or is not what run.json says; None: all are, or none is said.
+
+    Raises FileError for one that is there and cannot be read.
+    """
     for name, known in run.get("files", {}).items():
         try:
             if (directory / name).stat().st_size != known["bytes"]:
                 return str(name)
             if _sha256(directory / name) != known["sha256"]:
                 return str(name)
-        except OSError:
+        except FileNotFoundError:
             return str(name)
+        except OSError as error:
+            msg = f"{directory / name} cannot be read: {error.strerror}."
+            raise FileError(msg, "Give a run that you may read.") from None
     return None
 
 

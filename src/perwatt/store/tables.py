@@ -159,6 +159,9 @@ def _connection(path: Path, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
             msg = f"The disk is full: {path} could not be {doing}."
             mend = "Free some space; the journal is whole, so `perwatt resume` can go on."
             raise DiskFullError(msg, mend) from None
+        if doing == "read" and "Permission denied" in first:
+            msg = f"The table {path} cannot be read: permission denied."
+            raise FileError(msg, "Give a run that you may read.") from None
         if doing == "read":
             why = first.removeprefix("Invalid Input Error: ").rstrip(".")
             msg = f"The table {path} cannot be read: {why}."

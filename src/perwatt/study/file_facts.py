@@ -69,11 +69,11 @@ def file_facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
         facts = _facts(db, file)
     except duckdb.Error as error:
         first = str(error).split("\n", 1)[0]
-        msg = f"{file.name} in {file.parent.name} cannot be read: {first}"
-        raise FileError(msg, f"Make it again: perwatt resume {file.parent}") from None
+        msg = f"{file.name} in {file.parent.name} cannot be read: {first.rstrip('.')}."
+        raise FileError(msg, f"Make it again: perwatt score {file.parent}") from None
     if lacking := [name for name in NEEDED if name not in facts.columns]:
         msg = f"{file.name} in {file.parent.name} has no column {lacking[0]}."
-        raise FileError(msg, f"Make it again: perwatt resume {file.parent}")
+        raise FileError(msg, f"Make it again: perwatt score {file.parent}")
     return facts
 
 

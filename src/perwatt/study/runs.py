@@ -82,12 +82,12 @@ def expanded(directories: Sequence[Path]) -> list[Path]:
     """Each run directory once; a folder of run directories stands for them, by name."""
     paths: list[Path] = []
     for directory in directories:
-        if (directory / "run.json").is_file() or (directory / "journal.jsonl").is_file():
-            paths.append(directory)
-        elif directory.is_dir() and (inside := sorted(directory.glob("*/run.json"))):
-            paths += [file.parent for file in inside]
-        else:
-            paths.append(directory)
+        try:
+            own = any((directory / name).is_file() for name in ("run.json", "journal.jsonl"))
+            inside = [] if own else sorted(directory.glob("*/run.json"))
+        except OSError:  # not ours to look into: whoever reads it says so
+            inside = []
+        paths += [file.parent for file in inside] or [directory]
     return list(dict.fromkeys(paths))
 
 
