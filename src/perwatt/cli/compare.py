@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from perwatt.core.errors import FailuresError, SpecError
+from perwatt.core.errors import FailuresError, FileError, SpecError
 
 if TYPE_CHECKING:
     from perwatt.study.compare import RunComparison
@@ -46,7 +46,10 @@ def compare(
     ] = None,
     undecided: Annotated[
         Literal["pass", "fail"],
-        Parameter(help="What a --fail-if comes to whose threshold lies within the interval."),
+        Parameter(
+            help="What a --fail-if comes to that cannot be decided: its threshold lies within the"
+            " interval, or a side lacks the figure."
+        ),
     ] = "pass",
     json: Annotated[
         bool, Parameter(help="Print all of it as JSON.", negative="", show_default=False)
@@ -88,7 +91,10 @@ def compare(
         from perwatt.cli.show_compare import junit_xml
         from perwatt.store.disk import write_atomic
 
-        write_atomic(junit, junit_xml(found, undecided))
+        try:
+            write_atomic(junit, junit_xml(found, undecided))
+        except FileError as error:
+            raise FileError(error.message, "Name another file with --junit.") from None
     _exit(found, undecided)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from perwatt.cli.run import Json, show_result
-from perwatt.core.errors import SpecError
+from perwatt.core.errors import DiskFullError, SpecError
 
 if TYPE_CHECKING:
     from perwatt.store.exchange.foreign import Foreign
@@ -55,7 +55,10 @@ def import_(
         raise SpecError(msg, "Give 1, or 100 for per cent.")
     named = _named(columns)
     foreign = [read_foreign(file, named, scale, tool) for file in files]
-    write_run(foreign, out, scorer)
+    try:
+        write_run(foreign, out, scorer)
+    except DiskFullError as error:
+        raise DiskFullError(error.message, "Free some space, and import again.") from None
     if any(file.answers for file in foreign):
         show_result(out, json=json)
     else:

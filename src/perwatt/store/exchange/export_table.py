@@ -162,7 +162,7 @@ def _connection(source: Path, target: Path) -> Iterator[duckdb.DuckDBPyConnectio
             raise DiskFullError(msg, "Free some space and export again.") from None
         if isinstance(error, duckdb.InvalidInputException | duckdb.ConversionException):
             msg = f"The table {source} cannot be read: {first}"
-            raise RunDirError(msg, f"Make it again: perwatt resume {source.parent}") from None
+            raise RunDirError(msg, f"Make it again: perwatt score {source.parent}") from None
         msg = f"{target} cannot be written from {source}: {first}"
         raise FileError(msg) from None
     finally:
