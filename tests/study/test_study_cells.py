@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emulated.runs import Answered, write_run_directory
@@ -146,8 +146,10 @@ def assert_agree(rows: Columns, m: Moments) -> None:
         if name not in ("ppw", "ppj"):
             assert (own.low is None) == (wanted.low is None), (name, own, wanted)
             if wanted.low is not None:
-                assert own.low == pytest.approx(wanted.low, rel=1e-6, abs=1e-9), name
-                assert own.high == pytest.approx(wanted.high, rel=1e-6, abs=1e-9), name
+                # Items whose values are a millionth apart leave sums no digits for a skew.
+                least = 1e-9 + 2e-5 * abs(wanted.value)
+                assert own.low == pytest.approx(wanted.low, rel=1e-6, abs=least), name
+                assert own.high == pytest.approx(wanted.high, rel=1e-6, abs=least), name
 
 
 SHAPES = st.fixed_dictionaries(
@@ -162,8 +164,13 @@ SHAPES = st.fixed_dictionaries(
 )
 
 
+ALIKE = {"items": 6, "repeats": 2, "turns": False, "groups": False, "failing": 0.0, "hole": None}
+"""With seed 3997 two items of one category whose joules differ by 4e-7 of themselves."""
+
+
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10**6), about=SHAPES)
+@example(seed=3997, about=ALIKE)
 def test_cells_say_what_the_summary_says(
     tmp_path_factory: pytest.TempPathFactory, seed: int, about: dict[str, Any]
 ) -> None:

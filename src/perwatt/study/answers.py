@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perwatt.core.study import StudyFault, StudyPair
+from perwatt.study.abreast import cores
 from perwatt.study.file_facts import FileFacts, file_list
 from perwatt.study.pairs import loads_of
 from perwatt.study.runs import OpenRun
@@ -79,7 +79,7 @@ def open_database(spill: Path) -> duckdb.DuckDBPyConnection:
             "autoload_known_extensions": "false",
             "memory_limit": _MEMORY,
             "temp_directory": str(spill),
-            "threads": str(_cores()),
+            "threads": str(cores()),
             "preserve_insertion_order": "false",
         },
     )
@@ -267,10 +267,3 @@ SELECT 0 AS run, {_FINAL} FROM (SELECT
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

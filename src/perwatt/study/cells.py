@@ -17,6 +17,7 @@ import numpy as np
 
 from perwatt.stats.moments import COLUMNS, Moments, moments_of
 from perwatt.stats.sample import Floats
+from perwatt.study.abreast import abreast
 from perwatt.study.answers import Place, answer_rows
 from perwatt.study.file_facts import FileFacts
 from perwatt.study.moment_sql import (
@@ -94,8 +95,9 @@ def make_cells(
     quick = [p for p in places if sources[p.run][1].once and places_of[p.pair] == 1]
     slow = dict.fromkeys(place.pair for place in places if place not in quick)
     cells: list[Cell] = []
-    for runs in _batches(sources, sorted({place.run for place in quick})):
-        cells += _quick(db, sources, runs, quick)
+    batches = _batches(sources, sorted({place.run for place in quick}))
+    for made in abreast(db, lambda cursor, runs: _quick(cursor, sources, runs, quick), batches):
+        cells += made
     for pair in slow:
         cells += _clustered(db, sources, [place for place in places if place.pair == pair])
     return tuple(sorted(cells, key=_order))
@@ -129,9 +131,12 @@ def _quick(
     facts = [sources[run][1] for run in runs]
     centres = centres_of([found.least for found in facts])
     query = Query(once=True, perplexity=facts[0].logprobs)
-    keys = ", ".join(("run", "pair_id", "stage", *KEYS))
+    by = ("run", "pair_id", "stage", *KEYS)
+    known = _known(runs, facts)
+    keys = ", ".join(name for name in by if name not in known)
+    shown = ", ".join(known.get(name, name) for name in by)
     found = db.execute(
-        f"SELECT {keys}, {query.select}"
+        f"SELECT {shown}, {query.select}"
         f" FROM (SELECT {keys}, {columns_of(centres)} FROM ({rows})) GROUP BY {keys}"
     ).fetchall()
     pair_of = {(place.run, place.pair_id, place.stage): place.pair for place in places}
@@ -142,6 +147,18 @@ def _quick(
             names = dict(zip(KEYS, row[3:7], strict=True))
             cells.append(Cell(pair=pair, moments=query.moments(row[7:], centres), **names))
     return cells
+
+
+def _known(runs: Sequence[int], facts: Sequence[FileFacts]) -> dict[str, str]:
+    """SQL of those keys that the footers say are one for all rows: grouping by them costs time."""
+    if len(runs) > 1:
+        return {}
+    known = {"run": str(runs[0])}
+    if facts[0].stages == 1:
+        known["stage"] = "0"
+    for name, value in facts[0].alike.items():
+        known[name] = "'" + value.replace("'", "''") + "'"
+    return known
 
 
 def _clustered(

@@ -25,7 +25,11 @@ NUMBERS = (
     "completion_tokens",
 )
 
+NAMES = ("pair_id", "workload")
+
 _PIECE = 65_536
+_WHOLE = 32
+"""Characters of a text that every writer's footer holds whole; longer ones may be cut."""
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +47,8 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     groups: bool
     """May a cluster be more than one item?"""
     logprobs: bool
+    alike: Mapping[str, str]
+    """Of NAMES, those that are one value in all rows, where the footer says so."""
     least: Mapping[str, float]
     """The smallest value of a column of numbers, where the footer says it."""
 
@@ -84,7 +90,7 @@ def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
         " coalesce(stats_min_value, stats_min), total_uncompressed_size, total_compressed_size,"
         " coalesce(dictionary_page_offset, data_page_offset), data_page_offset"
         f" FROM parquet_metadata({file_list([file])}) WHERE list_contains(?, name)",
-        [[*NUMBERS, "stage", "turn", "repeat", "group", "item_id", "logprobs"]],
+        [[*NUMBERS, *NAMES, "stage", "turn", "repeat", "group", "item_id", "logprobs"]],
     ).fetchall()
     by_name: dict[str, list[tuple[Any, ...]]] = {}
     for name, *chunk in chunks:
@@ -99,6 +105,7 @@ def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
         repeats=_above_zero(by_name.get("repeat", [])),
         groups=_grouped(db, file, by_name),
         logprobs=not _all_null(by_name.get("logprobs", [])),
+        alike={name: same for name in NAMES if (same := _same(by_name.get(name, []))) is not None},
         least={name: least for name in NUMBERS if (least := _least(by_name.get(name, [])))},
     )
 
@@ -121,6 +128,15 @@ def _least(chunks: Sequence[tuple[Any, ...]]) -> float:
     known = [float(chunk[4]) for chunk in chunks if chunk[4] is not None]
     whole = len(known) == len(chunks) > 0 and all(map(math.isfinite, known))
     return min(known) if whole else 0.0
+
+
+def _same(chunks: Sequence[tuple[Any, ...]]) -> str | None:
+    """The only value of a column of texts; None where the footer does not say."""
+    ends = {end for _, _, null_count, most, least, *_ in chunks for end in (most, least)}
+    nulls = any(chunk[2] != 0 for chunk in chunks)
+    if nulls or len(ends) != 1 or not isinstance(only := next(iter(ends)), str):
+        return None
+    return only if len(only.encode()) < _WHOLE else None
 
 
 def _all_null(chunks: Sequence[tuple[Any, ...]]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from perwatt.core.errors import FileError
 from perwatt.core.study import StudyFault, StudyPair, StudyRun
 from perwatt.predict.facts import Facts, load_facts
+from perwatt.study.abreast import abreast
 from perwatt.study.answers import (
     Place,
     find_places,
@@ -114,19 +115,25 @@ def _readable(
     kept: list[OpenRun] = []
     sources: list[tuple[Path, FileFacts]] = []
     faults: list[StudyFault] = []
-    for run in runs:
-        try:
-            sources.append((run.requests, file_facts(db, run.requests)))
-        except FileError as error:
+    for run, found in zip(runs, abreast(db, _looked_over, runs), strict=True):
+        if isinstance(found, FileFacts):
+            kept.append(run)
+            sources.append((run.requests, found))
+        else:
             faults.append(
                 StudyFault(
                     code="unreadable",
                     run=run.about.directory,
-                    sentence=error.message,
-                    mend=error.mend,
+                    sentence=found.message,
+                    mend=found.mend,
                     left_out=True,
                 )
             )
-            continue
-        kept.append(run)
     return kept, sources, faults
+
+
+def _looked_over(db: duckdb.DuckDBPyConnection, run: OpenRun) -> FileFacts | FileError:
+    try:
+        return file_facts(db, run.requests)
+    except FileError as error:
+        return error
