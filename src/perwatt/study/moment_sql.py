@@ -6,14 +6,15 @@ a cluster of its own, most of them are one and the same sum, and are asked for o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from perwatt.stats.moments import COLUMNS, PRODUCTS, Moments, moments_about
-from perwatt.stats.sample import Floats
+from perwatt.stats.sample import Floats, Ints
 
 __all__ = ["MEASURED", "Query", "centres_of", "clusters_of", "columns_of", "sums_of"]
 
@@ -70,32 +71,21 @@ class Query(msgspec.Struct, frozen=True):
 
     def moments(self, row: Sequence[Any], centres: Sequence[float]) -> Moments:
         """Of one row that `select` gave; a sum over nothing is NULL there."""
-        counted = len(self._counts())
-        values = [value or 0.0 for value in row[counted:]]
-        texts = dict(zip(self._asked(), values, strict=True))
-        names = list(COLUMNS)
-
-        def total(*product: str) -> float:
-            return float(texts.get(self._plain(product), 0.0))
-
-        second = np.zeros((len(names), len(names)))
-        third = np.zeros((len(names), 4))
-        for a, b in self._pairs():
-            i, j = names.index(a), names.index(b)
-            second[i, j] = second[j, i] = total(a, b)
-        for k, (name, base) in enumerate(COLUMNS.items()):
-            third[k] = [total(*(name,) * power, *(base,) * (3 - power)) for power in (3, 2, 1, 0)]
+        plan = _plan(self)
+        values = np.array([*(value or 0.0 for value in row[plan.counts :]), 0.0])
+        second = np.zeros((len(COLUMNS), len(COLUMNS)))
+        second[plan.pairs] = second[plan.pairs[::-1]] = values[plan.second]
         clusters, clusters_served, answers, served, largest, graded, *gone = (
-            int(value or 0) for value in row[:counted]
+            int(value or 0) for value in row[: plan.counts]
         )
         missing = dict(zip((n for n in MEASURED if self._kept(n)), gone, strict=True))
         if not self.perplexity:
             missing["perplexity"] = served
         return moments_about(
             np.array([0.0, 0.0, *centres]),
-            np.array([total(name) for name in names]),
+            values[plan.first],
             second,
-            third,
+            values[plan.third],
             clusters=clusters,
             clusters_served=clusters_served,
             answers=answers,
@@ -163,6 +153,44 @@ class Query(msgspec.Struct, frozen=True):
         if "served" in left and not any(COLUMNS[name] == "served" for name in values):
             return ("served", *values)
         return tuple(values)
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """Where each moment is in a row; the place after the last is of those that were not asked."""
+
+    counts: int
+    first: Ints
+    """(c,) for c columns."""
+    pairs: tuple[Ints, Ints]
+    """Row and column of each second moment."""
+    second: Ints
+    third: Ints
+    """(c, 4): the powers 3 to 0 of each column, filled up with its base."""
+
+
+@lru_cache(maxsize=8)
+def _plan(query: Query) -> _Plan:
+    place = {product: n for n, product in enumerate(query._asked())}
+    names = list(COLUMNS)
+
+    def places(products: Iterable[Product]) -> Ints:
+        found = [place.get(query._plain(product), len(place)) for product in products]
+        return np.array(found, dtype=np.int64)
+
+    pairs = list(query._pairs())
+    cubes = [
+        (*(name,) * power, *(base,) * (3 - power))
+        for name, base in COLUMNS.items()
+        for power in (3, 2, 1, 0)
+    ]
+    ends = [np.array([names.index(pair[end]) for pair in pairs], dtype=np.int64) for end in (0, 1)]
+    return _Plan(
+        counts=len(query._counts()),
+        first=places((name,) for name in names),
+        pairs=(ends[0], ends[1]),
+        second=places(pairs),
+        third=places(cubes).reshape(len(names), 4),
+    )
 
 
 def _gone(name: str) -> str:
