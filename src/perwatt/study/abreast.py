@@ -1,4 +1,4 @@
-"""Files read as many at once as there are cores: one alone leaves DuckDB's threads waiting."""
+"""Files read as many at once as there are cores: one alone leaves disk and threads waiting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["abreast", "cores"]
+__all__ = ["abreast", "at_once", "cores"]
 
 Thing = TypeVar("Thing")
 Made = TypeVar("Made")
@@ -23,21 +23,26 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def at_once(make: Callable[[Thing], Made], things: Sequence[Thing]) -> list[Made]:
+    """`make(thing)` of each, in their order, as many at once as there are cores.
+
+    The first error is raised once those that were begun have ended.
+    """
+    if len(things) < 2 or cores() < 2:
+        return [make(thing) for thing in things]
+    with ThreadPoolExecutor(cores(), thread_name_prefix="study") as pool:
+        return list(pool.map(make, things))
+
+
 def abreast(
     db: duckdb.DuckDBPyConnection,
     make: Callable[[duckdb.DuckDBPyConnection, Thing], Made],
     things: Sequence[Thing],
 ) -> list[Made]:
-    """`make(cursor, thing)` of each, in their order; each has a cursor of `db` of its own.
-
-    The first error is raised once those that were begun have ended.
-    """
+    """The same, each with a cursor of `db` of its own."""
 
     def one(thing: Thing) -> Made:
         with db.cursor() as cursor:
             return make(cursor, thing)
 
-    if len(things) < 2 or cores() < 2:
-        return [one(thing) for thing in things]
-    with ThreadPoolExecutor(cores(), thread_name_prefix="study") as pool:
-        return list(pool.map(one, things))
+    return at_once(one, things)

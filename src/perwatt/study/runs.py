@@ -6,6 +6,7 @@ A fault never ends a study. Each is named with its run and its mend, and the res
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from perwatt.core.summary import EnergyLedger
 from perwatt.store.integrity import changed_file
 from perwatt.store.load import check_fields
 from perwatt.store.rundir import read_run
+from perwatt.study.abreast import at_once
 
 __all__ = ["OpenRun", "OpenRuns", "expanded", "open_runs"]
 
@@ -53,16 +55,9 @@ def open_runs(directories: Sequence[Path], *, check: bool = True) -> OpenRuns:
     """
     found: list[OpenRun] = []
     faults: list[StudyFault] = []
-    for path in expanded(directories):
-        try:
-            run = _open(path, faults, check=check)
-        except FileError as error:
-            faults.append(_left_out("unreadable", path, error.message, error.mend))
-            continue
-        except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
-            sentence = f"run.json of {path.name} has not the fields of a run: {error}."
-            faults.append(_left_out("unreadable", path, sentence, "Restore it from a copy."))
-            continue
+    looked_over = at_once(partial(_looked_over, check=check), expanded(directories))
+    for path, run, own in looked_over:
+        faults += own
         if run is None:
             continue
         same = next((r for r in found if r.about.run_id == run.about.run_id), None)
@@ -76,6 +71,19 @@ def open_runs(directories: Sequence[Path], *, check: bool = True) -> OpenRuns:
         found.append(run)
     faults += _mixed_versions(found)
     return OpenRuns(runs=tuple(found), faults=tuple(faults))
+
+
+def _looked_over(path: Path, *, check: bool) -> tuple[Path, OpenRun | None, list[StudyFault]]:
+    """The run, if it can be read, and what is wrong with it."""
+    faults: list[StudyFault] = []
+    try:
+        return path, _open(path, faults, check=check), faults
+    except FileError as error:
+        fault = _left_out("unreadable", path, error.message, error.mend)
+    except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
+        sentence = f"run.json of {path.name} has not the fields of a run: {error}."
+        fault = _left_out("unreadable", path, sentence, "Restore it from a copy.")
+    return path, None, [*faults, fault]
 
 
 def expanded(directories: Sequence[Path]) -> list[Path]:
