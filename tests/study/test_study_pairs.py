@@ -37,7 +37,7 @@ def run_of(directory: Path, joules: float, load: str = "closed:1", **other: Any)
         ({"engine": "llama.cpp"}, ("engine vLLM", "engine llama.cpp")),
         ({"precision": "q4_0"}, ("precision bf16", "precision q4_0")),
         ({"model_sha256": "bb" * 32}, ("weights aaaaaaaa", "weights bbbbbbbb")),
-        ({"model_sha256": None}, ("weights aaaaaaaa", "weights unsaid")),
+        ({"model_sha256": None}, ("weights aaaaaaaa", "weights default")),
         ({"settings": {"threads": 8}}, ("threads 2", "threads 8")),
     ],
 )
@@ -61,7 +61,7 @@ def test_how_a_run_was_asked_tells_pairs_apart(tmp_path: Path) -> None:
     thinking.write_text(json.dumps(run))
     with open_study([tmp_path]) as study:
         assert [pair.label for pair in study.pairs] == [
-            "M · thinking unsaid",
+            "M · thinking default",
             "M · thinking True",
         ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from emulated.runs import Answered, write_run_directory
@@ -187,6 +188,23 @@ def test_precision_is_paired_on_common_items(tmp_path: Path) -> None:
     assert ratio.value == pytest.approx(0.25)
     assert ratio.grade == "B"
     assert "joules_ratio" not in row(table, precision="bf16")
+
+
+def test_a_model_named_by_its_precision_is_one_model_asked_one_way(tmp_path: Path) -> None:
+    names = [
+        PairIdentity(pair_id=n, label=n, model=n, engine="e", precision=p, device="D")
+        for n, p in (("smollm2-135m", "Q8_0"), ("smollm2-135m@q4_0", "Q4_0"))
+    ]
+    answers = [*ask("smollm2-135m", 20, 4.0), *ask("smollm2-135m@q4_0", 18, 2.0)]
+    directory = write_run_directory(tmp_path / "a", answers, identities=names, device="D")
+    with open_study([directory]) as study:
+        table = precision_table(study)
+        assert table is not None
+        assert [r["precision"] for r in table.rows] == ["Q8_0", "Q4_0"]
+        assert "changes by -5.0 points" in table.finding
+        sampled = msgspec.structs.replace(study.pairs[1], asked={"temperature": "0.6"})
+        study.pairs = (study.pairs[0], sampled)
+        assert precision_table(study) is None  # it is asked in one precision each way
 
 
 def test_precision_without_common_items_says_unpaired(tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ class StudyPair(msgspec.Struct, frozen=True, kw_only=True):
     precision: str | None = None
     parameters: int | None = None
     model_bytes: int | None = None
+    asked: dict[str, str] = {}
+    """How, where the run said: `temperature`, `thinking` …; without it two pairs are no precisions
+    of one thing."""
     boundary: str | None = None
     """None: no energy, or unlike ones in its runs; a fault then says which."""
     grade: Grade | None = None

@@ -53,6 +53,8 @@ def find_pairs(runs: Sequence[OpenRun]) -> tuple[list[StudyPair], list[StudyFaul
             what = _what(identity, run.run["spec"])
             for load in loads_of(run.run):
                 pair = _pair(identity, run.ledgers.get(pair_id), device_of(run, identity), load)
+                asked = {name: value for name, value in what if name in _ASKED}
+                pair = msgspec.structs.replace(pair, asked=asked)
                 if pair_id in told:  # another tool's joules have no ledger of ours
                     pair = msgspec.structs.replace(pair, **told[pair_id])
                 key = (pair_id, pair.device, load, what)
@@ -178,5 +180,5 @@ def _apart(what: What, others: Sequence[What]) -> list[str]:
 
 def _short(value: str | None) -> str:
     if value is None:
-        return "unsaid"
+        return "default"
     return value if len(value) <= _LONGEST else value[:8]

@@ -10,6 +10,7 @@ import numpy as np
 
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
+from perwatt.predict.models import model_key
 from perwatt.stats.moments import Moments
 from perwatt.study.cells import rolled
 from perwatt.study.estimates import Factor, log_ratio, mean_of
@@ -34,7 +35,9 @@ def precision_table(study: Study) -> StudyTable | None:
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, pair in enumerate(study.pairs):
         if pair.precision is not None and number in sums:
-            key = (pair.model, pair.engine, pair.device, pair.load)
+            # A model's name may end in its precision: `smollm2-135m@q4_0`.
+            asked = tuple(f"{name}={value}" for name, value in sorted(pair.asked.items()))
+            key = (model_key(pair.model), pair.engine, pair.device, pair.load, *asked)
             groups.setdefault(key, []).append(number)
     rows: list[Row] = []
     for group in groups.values():
@@ -159,9 +162,19 @@ def _finding(rows: Sequence[Row]) -> str:
         return ""
     least = min(changed, key=lambda row: _ratio(row) or 0.0)
     return (
-        f"{least['pair']} takes {least['joules_ratio']} times the joules of its widest precision,"
-        f" with {least['accuracy_change']} of right answers more or fewer."
+        f"{least['pair']} takes {least['joules_ratio']} times the joules of its widest precision;"
+        f" its accuracy changes by {_points(least['accuracy_change'])}."
     )
+
+
+def _points(change: object) -> str:
+    """A difference of two shares is in points, not in per cent of either."""
+    if not isinstance(change, Estimate) or change.value is None:
+        return "what is not known"
+    text = f"{100 * change.value:+.1f} points"
+    if change.low is None or change.high is None:
+        return text
+    return f"{text} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
 
 
 def _ratio(row: Row) -> float | None:
