@@ -65,8 +65,8 @@ def score(
     cluster: Annotated[
         str | None,
         Parameter(
-            help="Have the nodes of a Ray cluster do the costly scoring: auto, HOST:PORT, or local:N"
-            " to try it here."
+            help="Have the nodes of a Ray cluster do the costly scoring: auto, HOST:PORT, or"
+            " local:N to try it here."
         ),
     ] = None,
     json: Json = False,
