@@ -112,6 +112,23 @@ def test_the_page_holds_every_table_and_loads_nothing(runs: Path, tmp_path: Path
     assert sorted(float(row["accuracy"]) for row in pairs) == [0.5, 0.5, 1.0, 1.0]
 
 
+def test_pairs_that_cannot_be_ranked_have_no_front_and_give_no_headline(tmp_path: Path) -> None:
+    for name, first in (("one", 0), ("two", 100)):
+        answers = [
+            Answered(pair=name, item=f"q{first + n}", score=1.0, energy_j=2.0 + first + n % 3)
+            for n in range(20)
+        ]
+        write_run_directory(tmp_path / name, answers)
+    with open_study([tmp_path]) as study:
+        summary = summarise_study(study)
+    pairs = next(table for table in summary.tables if table.name == "pairs")
+    assert pairs.finding in pairs.notes
+    assert summary.headline != pairs.finding
+    page = render_study(summary)
+    assert 'class="front"' not in page
+    assert "The dotted steps join" not in page
+
+
 def test_a_study_of_nothing_readable_says_so(tmp_path: Path) -> None:
     with open_study([tmp_path / "nowhere"]) as study:
         summary = summarise_study(study)

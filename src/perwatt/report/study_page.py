@@ -24,6 +24,8 @@ __all__ = ["render_study", "write_study_page"]
 
 DRAWN = 60
 """Rows of a figure; a longer table has none."""
+CROWDED = 5
+"""Marks whose names need the full width."""
 LONG = 12
 """Rows beyond which a table is folded under its figure."""
 
@@ -144,7 +146,9 @@ def _pareto(table: StudyTable, used: Sequence[StudyColumn], count: int) -> Figur
             found.append((row_name(row, used, count), x, y))
     if not 2 <= len(found) <= DRAWN:
         return None
-    alike = len({(x.boundary, x.grade) for _, x, _ in found}) == 1
+    # A table whose finding stands among its notes says there why its pairs are not ranked.
+    unranked = table.finding if table.finding in table.notes else ""
+    alike = not unranked and len({(x.boundary, x.grade) for _, x, _ in found}) == 1
     front = pareto([x.value or 0.0 for _, x, _ in found], [y.value or 0.0 for *_, y in found])
     points = [
         Point(
@@ -158,7 +162,9 @@ def _pareto(table: StudyTable, used: Sequence[StudyColumn], count: int) -> Figur
         for n, ((name, x, y), on_front) in enumerate(zip(found, front, strict=True))
     ]
     caption = "Accuracy against gross joules per request, with 95% intervals."
-    if not alike:
+    if unranked:
+        caption += f" {unranked}"
+    elif not alike:
         caption += " Boundaries or grades differ, so that no pair is ranked before another."
     elif sum(front) > 1:
         caption += " The dotted steps join the pairs that no other beats on both."
@@ -166,4 +172,5 @@ def _pareto(table: StudyTable, used: Sequence[StudyColumn], count: int) -> Figur
     def draw(width: float) -> Markup:
         return scatter(points, "gross energy per request", "accuracy", width, caption)
 
-    return Figure(id="pairs-pareto", caption=caption, wide=draw(640.0), narrow=draw(NARROW))
+    wide = draw(640.0 if len(points) < CROWDED else WIDE)
+    return Figure(id="pairs-pareto", caption=caption, wide=wide, narrow=draw(NARROW))

@@ -51,10 +51,13 @@ def summarise_study(
 
 
 def _headline(study: Study, tables: list[StudyTable]) -> str:
-    """The first finding, or how much there is to find something in."""
-    found = next((table.finding for table in tables if table.finding), None)
-    if found:
-        return found
+    """The first finding that is one, or how much there is to find something in.
+
+    A table that can rank nothing says so in its finding and in its notes: true, and no headline.
+    """
+    said = [table.finding for table in tables if table.finding not in ("", *table.notes)]
+    if said:
+        return said[0]
     runs, pairs = len(study.runs), len(study.pairs)
     return (
         f"{pairs} pair{'s' if pairs != 1 else ''} in {runs} run{'s' if runs != 1 else ''};"

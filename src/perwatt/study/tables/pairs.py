@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudyTable
 from perwatt.stats.moments import Moments
-from perwatt.study.cells import Cell, rolled
+from perwatt.study.cells import rolled
 from perwatt.study.claims import claim
 from perwatt.study.figures import MAIN, PERPLEXITY, figure_columns, figures, unrankable
 from perwatt.study.study import Study
@@ -46,7 +46,7 @@ def pairs_table(study: Study) -> StudyTable | None:
     names = (*MAIN, *PERPLEXITY) if surprised else MAIN
     rows = [(study.pairs[pair], _row(study.pairs[pair], m, names)) for (pair,), m in whole.items()]
     rows.sort(key=lambda found: _place(*found))
-    unlike = _unlike_items(cells)
+    unlike = _unlike_items(study)
     return StudyTable(
         name="pairs",
         title="Pairs",
@@ -90,12 +90,19 @@ def _place(pair: StudyPair, row: Row) -> tuple[object, ...]:
     return (pair.boundary or "~", pair.grade or "~", value is None, -(value or 0.0), pair.label)
 
 
-def _unlike_items(cells: Sequence[Cell]) -> str | None:
-    """A sentence where pairs were not asked the same workloads, as often."""
+def _unlike_items(study: Study) -> str | None:
+    """A sentence where pairs were not asked the same workloads, by their hashes, as often."""
     asked: dict[int, list[tuple[str, int]]] = {}
-    for (pair, workload), moments in rolled(cells, ("pair", "workload")).items():
+    for (pair, workload), moments in rolled(study.cells(), ("pair", "workload")).items():
         asked.setdefault(pair, []).append((str(workload), moments.clusters))
-    if len({tuple(sorted(found)) for found in asked.values()}) < 2:
+    whole = {
+        (
+            tuple(sorted(found)),
+            frozenset(study.runs[run].workload_sha256 for run in study.pairs[pair].runs),
+        )
+        for pair, found in asked.items()
+    }
+    if len(whole) < 2:
         return None
     return "Pairs were not asked the same items, so their rows are not put in one order of merit."
 
