@@ -126,3 +126,15 @@ def test_a_changed_journalled_run_is_mended_by_scoring_it(tmp_path: Path) -> Non
     changed.write_bytes(changed.read_bytes() + b"x")
     with open_study([tmp_path / "b"]) as study:
         assert study.faults[0].mend == f"Make it again: perwatt score {tmp_path / 'b'}"
+
+
+def test_rows_of_a_pair_that_nobody_names_are_told(tmp_path: Path) -> None:
+    file = two_pairs(tmp_path / "a") / "run.json"
+    run = json.loads(file.read_text())
+    del run["pairs"]["large"]
+    file.write_text(json.dumps(run))
+    with open_study([tmp_path / "a"]) as study:
+        assert [fault.sentence for fault in study.faults] == [
+            "Rows of large in a are left out: its run.json names no such pair."
+        ]
+        assert means(study) == KNOWN[:1]

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from perwatt.core.errors import RunDirError, SpecError
+from perwatt.store.database import memory_database
 
 __all__ = ["FILTERS", "Found", "Wanted", "choices_of", "find_requests", "one_request", "wanted"]
 
@@ -162,10 +163,7 @@ def _opened(directory: Path) -> Iterator[Any]:
 
     from perwatt.store.schema import REQUESTS
 
-    db = duckdb.connect(
-        ":memory:",
-        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
-    )
+    db = memory_database()
     empty = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in REQUESTS.items())
     try:
         db.execute(

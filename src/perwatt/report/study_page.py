@@ -65,6 +65,7 @@ def render_study(summary: StudySummary) -> str:
     """The page. The same study gives the same text."""
     return render_page(
         "study.html",
+        title=f"{summary.name}, a study",
         study=summary,
         badge=_badge(summary.pairs),
         parts=[_part(table) for table in summary.tables],

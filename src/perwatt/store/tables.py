@@ -17,6 +17,7 @@ import msgspec
 
 from perwatt.core.errors import DiskFullError, FileError, RunDirError
 from perwatt.core.records import Columns
+from perwatt.store.database import memory_database
 from perwatt.store.disk import disk_errors, replace_with
 from perwatt.store.lines import repaired
 from perwatt.store.schema import POWER, REQUESTS, SCORES
@@ -147,10 +148,7 @@ def _connection(path: Path, doing: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """An in-memory database that fetches nothing from the network; its errors as ours."""
     import duckdb
 
-    connection = duckdb.connect(
-        ":memory:",
-        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
-    )
+    connection = memory_database()
     try:
         yield connection
     except duckdb.Error as error:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from perwatt.core.study import StudyFault, StudyPair
-from perwatt.study.abreast import cores
+from perwatt.store.database import memory_database
+from perwatt.study.abreast import abreast, cores
 from perwatt.study.file_facts import FileFacts, file_list
 from perwatt.study.pairs import loads_of
 from perwatt.study.runs import OpenRun
@@ -25,6 +26,7 @@ __all__ = [
     "make_answers",
     "open_database",
     "unknown_stages",
+    "unnamed_pairs",
 ]
 
 COLUMNS = {
@@ -70,18 +72,13 @@ class Place(msgspec.Struct, frozen=True):
 
 def open_database(spill: Path) -> duckdb.DuckDBPyConnection:
     """In memory, out of core: what does not fit goes to the folder `spill`."""
-    import duckdb
-
-    return duckdb.connect(
-        ":memory:",
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
+    return memory_database(
+        {
             "memory_limit": _MEMORY,
             "temp_directory": str(spill),
             "threads": str(cores()),
             "preserve_insertion_order": "false",
-        },
+        }
     )
 
 
@@ -126,6 +123,36 @@ def unknown_stages(
                     sentence=f"{name} was asked in {facts.stages} stages, of which run.json names"
                     f" {len(loads)}: answers of the others are put to {loads[-1]!r}.",
                     mend="Read figures of that load as of several loads together.",
+                )
+            )
+    return faults
+
+
+def unnamed_pairs(
+    db: duckdb.DuckDBPyConnection,
+    runs: Sequence[OpenRun],
+    sources: Sequence[tuple[Path, FileFacts]],
+) -> list[StudyFault]:
+    """Runs whose table has rows of a pair that run.json does not name: nobody knows what it is."""
+
+    def pairs_in(cursor: duckdb.DuckDBPyConnection, source: tuple[Path, FileFacts]) -> set[str]:
+        file, facts = source
+        if "pair_id" in facts.alike:
+            return {facts.alike["pair_id"]}
+        sql = f"SELECT DISTINCT pair_id FROM read_parquet({file_list([file])})"
+        return {str(row[0]) for row in cursor.execute(sql).fetchall()}
+
+    faults = []
+    for run, found in zip(runs, abreast(db, pairs_in, sources), strict=True):
+        if unknown := sorted(found - set(run.identities)):
+            name = run.about.directory
+            faults.append(
+                StudyFault(
+                    code="unreadable",
+                    run=name,
+                    sentence=f"Rows of {', '.join(unknown)} in {name} are left out: its run.json"
+                    " names no such pair.",
+                    mend="Restore run.json, or the table, from a copy.",
                 )
             )
     return faults

@@ -18,6 +18,7 @@ from perwatt.study.answers import (
     make_answers,
     open_database,
     unknown_stages,
+    unnamed_pairs,
 )
 from perwatt.study.cells import Cell, make_cells
 from perwatt.study.file_facts import FileFacts, file_facts
@@ -105,6 +106,7 @@ def open_study(directories: Sequence[Path], options: StudyOptions | None = None)
         places = find_places(runs, pairs, sources)
         make_answers(db, sources, places)
         faults = [*opened.faults, *faults, *more, *unknown_stages(runs, sources)]
+        faults += unnamed_pairs(db, runs, sources)
         return Study(runs, pairs, faults, db, options, sources, places, closing)
 
 

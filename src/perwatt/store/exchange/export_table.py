@@ -15,6 +15,7 @@ import msgspec
 
 from perwatt.core.errors import DiskFullError, FileError, RunDirError
 from perwatt.core.summary import RunSummary
+from perwatt.store.database import memory_database
 from perwatt.store.disk import disk_errors, replace_with
 from perwatt.store.published import PUBLISHED
 from perwatt.store.schema import POWER, REQUESTS, SCORES
@@ -149,10 +150,7 @@ def _connection(source: Path, target: Path) -> Iterator[duckdb.DuckDBPyConnectio
     """A database that fetches nothing from the network; its errors as ours."""
     import duckdb
 
-    connection = duckdb.connect(
-        ":memory:",
-        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
-    )
+    connection = memory_database()
     try:
         yield connection
     except duckdb.Error as error:
