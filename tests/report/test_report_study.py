@@ -98,6 +98,7 @@ def test_the_page_holds_every_table_and_loads_nothing(runs: Path, tmp_path: Path
     assert {"pairs", "coverage", "categories"} <= {table.name for table in summary.tables}
     for table in summary.tables:
         assert f'id="{table.name}"' in page
+    assert 'id="pairs-ipj"' in page
     assert "small &lt;i&gt;" in page
     assert "<i>" not in page.replace('<i aria-hidden="true">', "")
     assert "What is wrong with these runs" in page

@@ -49,6 +49,7 @@ def pairs_table(study: Study) -> StudyTable | None:
     unlike = _unlike_items(study)
     return StudyTable(
         name="pairs",
+        drawn=("ipj",),
         title="Pairs",
         what="One model on one device under one load: IPW = mean aᵢ / mean Pᵢ, IPJ = mean aᵢ /"
         " mean Eᵢ, J per correct = Σ Eᵢ / Σ aᵢ over all items asked (arXiv 2511.07885 §2).",

@@ -48,6 +48,7 @@ def pass_at_k(study: Study) -> StudyTable | None:
         return None
     return StudyTable(
         name="pass_at",
+        drawn=("pass_k",),
         title="pass@k and what k tries cost",
         what="A row is a pair and a number of tries: the share of items of which at least one of "
         "k tries is right (arXiv 2107.03374, eq. 1).",

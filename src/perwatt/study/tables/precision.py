@@ -47,6 +47,7 @@ def precision_table(study: Study) -> StudyTable | None:
         return None
     return StudyTable(
         name="precision",
+        drawn=("joules_ratio",),
         title="Precision",
         what="One model, engine, device and load, by the precision of its weights, each against the"
         " widest one (as arXiv 2511.07885 Table 15 puts them side by side).",
