@@ -121,6 +121,29 @@ def test_joules_across_a_step_match_the_truth(in_child: InChild) -> None:
     assert out["state"] == [0.8, 2**30, 55.0, 2100.0] and out["limit"] == 750.0
 
 
+def test_a_table_is_given_once_and_dated_in_order_however_often_it_is_asked_for(
+    in_child: InChild,
+) -> None:
+    out = in_child(
+        [steady(100.0, tick_s=0.005)],
+        """
+        import json, time
+        from perwatt.sensors.amdsmi import AmdSmiSensor
+        sensor = AmdSmiSensor()
+        sensor.probe()
+        end, asked, dates = time.monotonic() + 0.2, 0, []
+        while time.monotonic() < end:
+            asked += 1
+            dates += [reading.t_ns for reading in sensor.read()]
+        sensor.close()
+        gaps = [b - a for a, b in zip(dates, dates[1:])]
+        print(json.dumps({"asked": asked, "given": len(dates), "least_gap_ns": min(gaps)}))
+        """,
+    )
+    # Whole ticks apart: less would be one table dated twice.
+    assert out["asked"] > out["given"] > 1 and out["least_gap_ns"] > 4_900_000, out
+
+
 def test_a_counter_is_believed_only_where_it_agrees_with_the_power(in_child: InChild) -> None:
     gpus = [
         steady(300.0, pids=(1,)),

@@ -44,6 +44,14 @@ class _Energy(NamedTuple):
     """When the firmware's table was taken, on CLOCK_BOOTTIME."""
 
 
+class _BootOffset(NamedTuple):
+    """How far the boot clock is ahead of ours."""
+
+    ns: int
+    slack_ns: int
+    """How long looking at both took: the offset is no surer."""
+
+
 class _State(NamedTuple):
     utilization: float | None = None
     memory_bytes: int | None = None
@@ -63,6 +71,7 @@ class AmdGpu:
         self.domain = f"gpu{index}"
         self.name: str = (self._ask("amdsmi_get_gpu_asic_info") or {}).get("market_name", "AMD GPU")
         self._last_boot_ns: int | None = None
+        self._boot_offset: _BootOffset | None = None
         self._residency: dict[str, int] = {}
         self._state = _State()
         self._state_ns: int | None = None
@@ -102,7 +111,8 @@ class AmdGpu:
         after = now_ns()
         t_ns = (before + after) // 2
         if counter:
-            dated = energy.boot_ns - _boot_offset_ns()
+            self._boot_offset = offset = _boot_offset(self._boot_offset)
+            dated = energy.boot_ns - offset.ns
             fresh = after - FRESH_NS <= dated <= after + SLACK_NS
             if fresh and energy.boot_ns == self._last_boot_ns:
                 return None
@@ -213,15 +223,22 @@ def _number(value: Any) -> float | None:
     return None if value in {0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF} else value
 
 
-def _boot_offset_ns() -> int:
-    """Boot clock less ours: of three looks the quickest, since a thread may be held up in one."""
+def _boot_offset(known: _BootOffset | None) -> _BootOffset:
+    """Of three looks the quickest, since a thread may be held up in one.
+
+    `known` stays unless they contradict it, as they do after the machine slept: a new offset for
+    every table would move them against each other, and one be dated before its predecessor.
+    """
     looks = []
     for _ in range(3):
         before = now_ns()
         boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         after = now_ns()
-        looks.append((after - before, boot - (before + after) // 2))
-    return min(looks)[1]
+        looks.append(_BootOffset(boot - (before + after) // 2, after - before))
+    new = min(looks, key=lambda look: look.slack_ns)
+    if known is not None and abs(new.ns - known.ns) <= new.slack_ns + known.slack_ns:
+        return known
+    return new
 
 
 def _sentence(error: Exception) -> str:
