@@ -42,7 +42,7 @@ def test_agrees_with_the_gguf_package_on_file_types() -> None:
     assert len(ours) > 25
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_any_truncation_is_reported(tiny_gguf: Path, tmp_path: Path, share: float) -> None:
     whole = tiny_gguf.read_bytes()
@@ -52,7 +52,7 @@ def test_any_truncation_is_reported(tiny_gguf: Path, tmp_path: Path, share: floa
         read_gguf(cut)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(at=st.integers(4, 700), byte=st.integers(0, 255))
 def test_a_damaged_byte_never_gives_a_traceback(
     tiny_gguf: Path, tmp_path: Path, at: int, byte: int

@@ -144,7 +144,7 @@ def test_errors(
     assert (reply.completion_tokens, reply.first_chunk_ns) == (None, None)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(
     name=st.sampled_from(["chat", "chat-logprobs", "completion-logprobs", "overflow"]),
     cuts=st.lists(st.integers(1, 3_600), max_size=40),
@@ -159,7 +159,7 @@ def test_byte_by_byte(replay: Callable[..., Reply]) -> None:
     assert unmarked(replay("chat", range(1, 4_000))) == unmarked(replay("chat"))
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(end=st.integers(0, 2_900))
 def test_cut_short_anywhere_it_is_a_failure_with_what_had_come(
     make_config: Config, make_prompt: MakePrompt, end: int

@@ -63,9 +63,7 @@ rows = st.lists(
 
 
 @given(rows)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 def test_every_value_comes_back(
     run: ExportRun, tmp_path: Path, made: list[tuple[Any, ...]]
 ) -> None:
