@@ -39,19 +39,6 @@ def run_of(directory: Path, right: int, joules: float, **about: Any) -> str:
     return str(write_run_directory(directory, answers(right, joules, **own), **about))
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Runs that no test changes: `good` has 80 of 100 right, `same` too, `bad` 60."""
-    folder = tmp_path_factory.mktemp("kept")
-    return {
-        "good": run_of(folder / "good", 8, 2.0),
-        "same": run_of(folder / "same", 8, 2.0),
-        "bad": run_of(folder / "bad", 6, 2.0),
-        "estimated": run_of(folder / "estimated", 8, 2.0, grade="D"),
-        "small": run_of(folder / "small", 8, 2.0, items=4),
-    }
-
-
 def change(directory: str, **fields: Any) -> None:
     """Fields of run.json put in place of its own."""
     file = Path(directory, "run.json")
@@ -214,95 +201,6 @@ def test_unlike_ways_of_asking_are_named(
     assert found["codes"] == ["load", "host", "version", "unfinished", "verdict"]
 
 
-def test_gates_fail_pass_and_stay_open(
-    kept: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    a, b = kept["good"], kept["bad"]
-    code, text = failing(capsys, a, b, "--fail-if", "accuracy < -2pt")
-    assert code == 1
-    assert "1 of 1 conditions fail. Accuracy changed by −20.0 points (95% interval" in text
-    main(["compare", a, b, "--fail-if", "accuracy < -40 pt", "--fail-if", "ttft > 5ms"])
-    assert capsys.readouterr().out.count("pass: ") == 2
-    main(["compare", a, b, "--fail-if", "accuracy < -20pt"])
-    assert "undecided, and passed: Accuracy" in capsys.readouterr().err
-    code, text = failing(capsys, a, b, "--fail-if", "accuracy < -20pt", "--undecided", "fail")
-    assert code == 1
-    assert "on both sides of 'accuracy < -20pt'" in text
-
-
-def test_nothing_changed_passes(kept: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Not one item differs: the most usual day of a build must be neither open nor certain."""
-    a, b = kept["good"], kept["same"]
-    found = compared(capsys, a, b, "--fail-if", "accuracy < -5pt", "--fail-if", "ipj < -5%")
-    assert [gate["outcome"] for gate in found["gates"]] == ["pass", "pass"]
-    gap = found["by_name"]["accuracy"]["difference"]
-    assert -0.05 < gap["low"] < 0 < gap["high"]
-
-
-def test_what_cannot_be_compared_is_undecided(
-    kept: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    a, b = kept["good"], kept["estimated"]
-    found = compared(capsys, a, b, "--fail-if", "ipj < -5%", "--metric", "accuracy")
-    assert found["gates"][0]["outcome"] == "undecided"
-    assert "unlike grades" in found["gates"][0]["sentence"]
-
-
-def test_markdown_and_junit(
-    tmp_path: Path, kept: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    from xml.etree import ElementTree
-
-    a, b = kept["good"], kept["bad"]
-    junit = tmp_path / "gates.xml"
-    gates = (
-        "--fail-if",
-        "accuracy < -2pt",
-        "--fail-if",
-        "accuracy < -20pt",
-        "--fail-if",
-        "ttft>1s",
-    )
-    with pytest.raises(SystemExit) as stop:
-        main(["compare", a, b, *gates, "--markdown", "--junit", str(junit)])
-    assert stop.value.code == 1
-    page = capsys.readouterr().out
-    assert page.startswith("**m in bad answers 20.0 points fewer right than m in good")
-    rows = [line for line in page.splitlines() if line.startswith("| Accuracy")]
-    assert len(rows) == 1
-    assert "**−20.0 pt " in rows[0]
-    suite = ElementTree.parse(junit).getroot()[0]
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
-    assert [next(child.tag for child in case) for case in suite] == [
-        "failure",
-        "skipped",
-        "system-out",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("argv", "sentence"),
-    [
-        (["--fail-if", "ipj"], "'ipj' is not a condition. Write METRIC, one of < <= > >="),
-        (["--fail-if", "ipj < -5"], "has no unit; a change of ipj is in % or 1/J"),
-        (["--fail-if", "ipj < -5pt"], "has the unit 'pt'"),
-        (["--fail-if", "accuracy == 5%"], "is not a condition"),
-        (["--fail-if", "ipjj < 5%"], "no metric named 'ipjj'. Did you mean ipj"),
-        (["--metric", "speed"], "no metric named 'speed'"),
-        (["--junit", "x.xml"], "none was given"),
-        (["--json", "--markdown"], "Give one of them"),
-        (["--undecided", "maybe"], "maybe"),
-    ],
-)
-def test_wrong_usage_is_one_sentence(
-    kept: dict[str, str], capsys: pytest.CaptureFixture[str], argv: list[str], sentence: str
-) -> None:
-    code, text = failing(capsys, kept["small"], kept["small"], *argv)
-    assert code == 2
-    assert sentence in text
-    assert text.count("\n") == 1
-
-
 def test_bad_runs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a = run_of(tmp_path / "a", 8, 2.0, items=4)
     assert "no run directory" in failing(capsys, a, str(tmp_path / "none"))[1]
@@ -324,13 +222,6 @@ def test_bad_runs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "has not the fields of a run" in failing(capsys, a, b)[1]
     Path(b, "requests.parquet").unlink()
     assert "There is no table" in failing(capsys, a, b)[1]
-
-
-def test_one_item_alone_decides_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    a, b = (run_of(tmp_path / name, 1, 2.0, items=1) for name in "ab")
-    found = compared(capsys, a, b, "--fail-if", "ipj < -5%")
-    assert found["gates"][0]["outcome"] == "undecided"
-    assert "one item" in found["gates"][0]["sentence"]
 
 
 def test_runs_without_joules_are_compared_by_answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -45,12 +46,12 @@ def compare(
         ),
     ] = None,
     undecided: Annotated[
-        Literal["pass", "fail"],
+        Literal["pass", "fail"] | None,
         Parameter(
-            help="What a --fail-if comes to that cannot be decided: its threshold lies within the"
-            " interval, or a side lacks the figure."
+            help="What a --fail-if comes to that cannot be decided. [default: pass with a warning"
+            " where its threshold lies within the interval; exit 2 where there is no figure]"
         ),
-    ] = "pass",
+    ] = None,
     json: Annotated[
         bool, Parameter(help="Print all of it as JSON.", negative="", show_default=False)
     ] = False,
@@ -70,7 +71,7 @@ def compare(
     from perwatt.metrics.paired_metrics import PAIRED
     from perwatt.study.compare import compare_sides
     from perwatt.study.compare_sides import open_sides
-    from perwatt.study.gates import parse_gate
+    from perwatt.study.gates import parse_gate, wrong_way
 
     if json and markdown:
         msg = "--json and --markdown both print to stdout."
@@ -79,6 +80,9 @@ def compare(
     if junit is not None and not gates:
         msg = "--junit writes test cases of --fail-if, and none was given."
         raise SpecError(msg, "Add one, such as --fail-if 'ipj < -5%'.")
+    for gate in gates:
+        if said := wrong_way(gate):
+            print(f"perwatt: warning: {said}", file=sys.stderr)
     found = compare_sides(
         *open_sides(a, b, pair_a, pair_b),
         metric or PAIRED,
@@ -86,7 +90,14 @@ def compare(
         same_sensor=same_sensors,
         seed=seed,
     )
-    _print(found, json=json, markdown=markdown)
+    try:
+        _print(found, json=json, markdown=markdown)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not gates:
+            raise
+        # Nobody reads on, but the build still waits for the outcome.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if junit is not None:
         from perwatt.cli.show_compare import junit_xml
         from perwatt.store.disk import write_atomic
@@ -114,16 +125,24 @@ def _print(found: RunComparison, *, json: bool, markdown: bool) -> None:
         print_comparison(found, stdout_console())
 
 
-def _exit(found: RunComparison, undecided: str) -> None:
-    """Warn of what is undecided; raise FailuresError for what fails."""
-    failed = [result for result in found.gates if result.outcome == "fail"]
-    still_open = [result for result in found.gates if result.outcome == "undecided"]
+def _exit(found: RunComparison, undecided: Literal["pass", "fail"] | None) -> None:
+    """Warn of what passes undecided; raise FailuresError for what fails, SpecError where nothing
+    fails and there is nothing to judge by."""
+    of_outcome: dict[str, list[str]] = {}
+    for result in found.gates:
+        of_outcome.setdefault(result.outcome, []).append(result.sentence)
+    failed, unjudged = of_outcome.get("fail", []), of_outcome.get("unjudged", [])
+    open_ones = of_outcome.get("undecided", [])
     if undecided == "fail":
-        failed += still_open
-    else:
-        for result in still_open:
-            print(f"perwatt: warning: undecided, and passed: {result.sentence}", file=sys.stderr)
+        failed, unjudged, open_ones = [*failed, *open_ones, *unjudged], [], []
+    elif undecided == "pass":
+        unjudged, open_ones = [], [*open_ones, *unjudged]
+    for sentence in open_ones:
+        print(f"perwatt: warning: undecided, and passed: {sentence}", file=sys.stderr)
+    many = len(found.gates)
     if failed:
-        sentences = " ".join(result.sentence for result in failed)
-        msg = f"{len(failed)} of {len(found.gates)} conditions fail. {sentences}"
+        msg = f"{len(failed)} of {many} conditions fail. {' '.join([*failed, *unjudged])}"
         raise FailuresError(msg)
+    if unjudged:
+        msg = f"{len(unjudged)} of {many} conditions have nothing to judge by. {' '.join(unjudged)}"
+        raise SpecError(msg, "Measure it in both runs, or say --undecided pass.")

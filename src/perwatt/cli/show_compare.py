@@ -18,7 +18,8 @@ __all__ = ["junit_xml", "markdown_text", "print_comparison"]
 
 HEADS = ("metric", "A", "B", "B / A", "B − A", "effect", "p, Holm")
 _UNIT = re.compile(r"(?: \S+|%)$")
-_STYLES = {"pass": "green", "fail": "bold red", "undecided": "yellow"}
+_STYLES = {"pass": "green", "fail": "bold red", "undecided": "yellow", "unjudged": "bold yellow"}
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def print_comparison(found: RunComparison, console: Console) -> None:
@@ -75,31 +76,40 @@ def markdown_text(found: RunComparison) -> str:
     return "\n".join(lines)
 
 
-def junit_xml(found: RunComparison, undecided: str) -> bytes:
-    """One test case for each gate. `undecided`: is such a gate a `fail`, or skipped (`pass`)?"""
-    worst = {"pass": None, "fail": "failure", "undecided": "skipped"}
-    if undecided == "fail":
-        worst["undecided"] = "failure"
-    kinds = [worst[result.outcome] for result in found.gates]
+def junit_xml(found: RunComparison, undecided: str | None) -> bytes:
+    """One test case for each gate: what fails is a `failure`, what has nothing to judge by an
+    `error`, what is undecided `skipped`. `undecided`: these two are as it says, `pass` (skipped) or
+    `fail`."""
+    kind_of = {"pass": None, "fail": "failure", "undecided": "skipped", "unjudged": "error"}
+    if undecided is not None:
+        kind_of["undecided"] = kind_of["unjudged"] = _KINDS[undecided]
+    kinds = [kind_of[result.outcome] for result in found.gates]
     suite = ET.Element(
         "testsuite",
         name="perwatt compare",
         tests=str(len(kinds)),
         failures=str(kinds.count("failure")),
         skipped=str(kinds.count("skipped")),
-        errors="0",
+        errors=str(kinds.count("error")),
     )
     for result, kind in zip(found.gates, kinds, strict=True):
-        case = ET.SubElement(
-            suite, "testcase", name=result.gate, classname=f"{found.b.name} against {found.a.name}"
-        )
+        names = _xml(f"{found.b.name} against {found.a.name}")
+        case = ET.SubElement(suite, "testcase", name=_xml(result.gate.strip()), classname=names)
         if kind is not None:
-            ET.SubElement(case, kind, message=result.sentence)
-        ET.SubElement(case, "system-out").text = f"{result.sentence}\n{found.headline}"
+            ET.SubElement(case, kind, message=_xml(result.sentence))
+        ET.SubElement(case, "system-out").text = _xml(f"{result.sentence}\n{found.headline}")
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+_KINDS = {"pass": "skipped", "fail": "failure"}
+
+
+def _xml(text: str) -> str:
+    """Without the control characters that XML has no way to write."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _side(side: SideSummary) -> str:

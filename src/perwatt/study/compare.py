@@ -81,13 +81,16 @@ def compare_sides(
     """Compare the items that both were asked, those of one id and unlike content left out.
 
     `same_sensor`: the user says that one sensor measured both; else the runs must. A gate's metric
-    is compared too where it is not in `metrics`. Raises SpecError where no item is common, and
-    UnknownNameError for a metric that is none.
+    is compared too where it is not in `metrics`. Raises SpecError where no item is common or gates
+    are to judge a run against itself, and UnknownNameError for a metric that is none.
     """
     for side in (a, b):
         if not side.requests["item_id"]:
             msg = f"{side.identity.label} in {side.directory} has no answers to be paired."
             raise SpecError(msg, "Figures that other tools published are in `perwatt study`.")
+    if gates and (a.run_id, a.identity.pair_id) == (b.run_id, b.identity.pair_id):
+        msg = f"{a.directory} and {b.directory} are one run and one pair: no --fail-if could fail."
+        raise SpecError(msg, "Name the run that is to be judged.")
     a_rows, b_rows, changed = _common(a, b)
     if not a_rows["item_id"]:
         msg = f"{a.directory} and {b.directory} were asked no item in common."

@@ -7,7 +7,9 @@ THRESHOLD is a change: `-5%` of A's value, `-2pt` in points of a share, or in th
 
 - **fail**: all of it meets the condition;
 - **pass**: none of it does;
-- **undecided**: the threshold lies within it, or there is no interval. More items narrow it.
+- **undecided**: the threshold lies within it. More items narrow it;
+- **unjudged**: there is no figure or no interval, so nothing was looked at. A build that lost its
+  meter must not look like one that lost no joules.
 
 So a build fails by chance at most once in 40 runs where the true change is at the threshold, far
 less where nothing changed, and passes a change beyond it as seldom. k gates: k times that at most.
@@ -15,6 +17,7 @@ less where nothing changed, and passes a change beyond it as seldom. k gates: k 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -26,19 +29,27 @@ from perwatt.core.estimate import Estimate
 from perwatt.core.units import format_value
 from perwatt.metrics.paired_metrics import PairedMetric, paired_names
 
-__all__ = ["Gate", "GateResult", "judge_gates", "parse_gate"]
+__all__ = ["Gate", "GateResult", "judge_gates", "parse_gate", "wrong_way"]
 
-Outcome = Literal["pass", "fail", "undecided"]
+Outcome = Literal["pass", "fail", "undecided", "unjudged"]
 
 _GATE = re.compile(
     r"\s*(?P<metric>[A-Za-z_]\w*)\s*(?P<sign><=|>=|<|>)\s*"
-    r"(?P<number>[+-−]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?P<unit>[^\s\d].*?)?\s*"
+    r"(?P<number>[-+−]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+−]?\d+)?)(?![\d.])"
+    r"(?P<unit>(?:\s+\d|\s*[^\s\d]).*?)?\s*"
 )
 _GRAMMAR = (
     "Write METRIC, one of < <= > >=, and a change with its unit:"
-    " 'ipj < -5%', 'accuracy < -2pt', 'ttft > 0.05s'."
+    " 'ipj < -5%', 'accuracy < -2pt', 'ttft > 0.05s'. Each condition has a --fail-if of its own."
 )
-_SCALED = {"ms": ("s", 1e-3), "mJ": ("J", 1e-3), "kJ": ("J", 1e3), "mW": ("W", 1e-3)}
+_SCALED = {
+    "ms": ("s", 1e-3),
+    "us": ("s", 1e-6),
+    "µs": ("s", 1e-6),
+    "mJ": ("J", 1e-3),
+    "kJ": ("J", 1e3),
+    "mW": ("W", 1e-3),
+}
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,24 +81,38 @@ def parse_gate(text: str) -> Gate:
     match = _GATE.fullmatch(text)
     if match is None:
         raise SpecError(f"--fail-if {text!r} is not a condition.", _GRAMMAR)
-    name, unit = match["metric"], match["unit"] or ""
+    name, unit = match["metric"].lower(), (match["unit"] or "").strip()
     known = paired_names()
     if name not in known:
         raise UnknownNameError("metric", name, known)
     own = known[name].info.unit
     number = float(match["number"].replace("−", "-"))
+    if not math.isfinite(number):
+        raise SpecError(f"--fail-if {text!r}: no change is as large as that.", _GRAMMAR)
     sign: Literal["<", "<=", ">", ">="] = match["sign"]  # type: ignore[assignment] # by the pattern
     if unit == "%":
         return Gate(text=text, metric=name, sign=sign, threshold=number / 100, of="relative")
-    if unit in ("pt", "pp") and own == "share":
+    if unit in ("pt", "pp", "points") and own == "share":
         return Gate(text=text, metric=name, sign=sign, threshold=number / 100, of="points")
-    base, scale = _SCALED.get(unit, (unit, 1.0))
-    if base and base == own and own != "share":
+    base, scale = _SCALED.get(unit, (f"1{unit}" if unit.startswith("/") else unit, 1.0))
+    if base == own and own != "share":
         return Gate(text=text, metric=name, sign=sign, threshold=number * scale, of="unit")
-    units = ["%"] + (["pt"] if own == "share" else [own] if own else [])
+    units = ["%", "pt" if own == "share" else own or "a plain number"]
     said = f"the unit {unit!r}" if unit else "no unit"
     msg = f"--fail-if {text!r} has {said}; a change of {name} is in {' or '.join(units)}."
     raise SpecError(msg, _GRAMMAR)
+
+
+def wrong_way(gate: Gate) -> str | None:
+    """What to say of a gate that fails a build for getting better, which is rarely what is meant;
+    None of all else."""
+    better = paired_names()[gate.metric].info.better
+    if (better, gate.sign[0]) not in (("higher", ">"), ("lower", "<")):
+        return None
+    return (
+        f"--fail-if {gate.text.strip()!r} fails where {gate.metric} gets better: {better} is better"
+        " there."
+    )
 
 
 def judge_gates(gates: Iterable[Gate], metrics: Sequence[PairedMetric]) -> tuple[GateResult, ...]:
@@ -119,7 +144,7 @@ def _relative(ratio: Estimate) -> Estimate:
 
 def _outcome(gate: Gate, change: Estimate) -> Outcome:
     if change.value is None or change.low is None or change.high is None:
-        return "undecided"
+        return "unjudged"
     low, high, at = change.low, change.high, gate.threshold
     met = {
         "<": (high < at, low >= at),
@@ -136,7 +161,7 @@ def _sentence(gate: Gate, metric: PairedMetric, change: Estimate, outcome: Outco
         return f"{metric.title} cannot be judged: {change.reason}."
     text = f"{metric.title} changed by {_words(gate, change, change.value)}"
     if change.low is None or change.high is None:
-        return f"{text}; its interval is unknown: {change.reason}."
+        return f"{text} and cannot be judged: {change.reason}."
     low, high = (_words(gate, change, end) for end in (change.low, change.high))
     text += f" (95% interval {low.removesuffix(' points')} to {high}, {change.n} items)"
     how = {
