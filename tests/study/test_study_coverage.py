@@ -213,3 +213,20 @@ def test_items_of_one_passage_are_one_cluster(tmp_path: Path) -> None:
     assert isinstance(found, Estimate)
     assert value(found) == pytest.approx(0.9)
     assert found.n == 5
+
+
+def test_a_load_that_names_one_stage_twice_gives_two_tries(tmp_path: Path) -> None:
+    answers = [
+        Answered(pair=p, item=f"q{n}", score=float((n + s) % 2), energy_j=1.0 + s, stage=s)
+        for p in (SMALL, LOCAL)
+        for s in range(2)
+        for n in range(6)
+    ]
+    write_run_directory(tmp_path / "a", answers, load="closed:1,closed:1")
+    with open_study([tmp_path / "a"]) as study:
+        passed, covers = pass_at_k(study), coverage(study)
+    assert value(row(passed, pair=SMALL, k=2)["pass_k"]) == pytest.approx(1.0)
+    everything = row(covers, set="all")
+    assert everything["items"] == 6
+    assert value(everything["coverage"]) == pytest.approx(0.75)
+    assert value(everything["single_j"]) == pytest.approx(1.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -57,9 +58,12 @@ def _asked(study: Study) -> Asked:
         parts[fold][0] += right
         parts[fold][1] += judged
     runs = [len(r) for pairs in workloads.values() for r in pairs.values()]
+    # A load that names one stage twice asks the same pair twice, within one run.
+    places = Counter((place.run, place.pair) for place in study.places)
+    once = max([*runs, *places.values()], default=1) == 1
     return Asked(
         workloads={name: tuple(sorted(pairs)) for name, pairs in workloads.items()},
-        unique=max(runs, default=1) == 1 and not any(facts.repeats for _, facts in study.sources),
+        unique=once and not any(facts.repeats for _, facts in study.sources),
         cluster="any_value(cluster)" if any(f.groups for _, f in study.sources) else "item_id",
         folds={
             key: tuple((float(right), int(judged)) for right, judged in parts)
