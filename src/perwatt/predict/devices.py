@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from perwatt.core.decoding import prepare
 from perwatt.predict.catalogue import built_in, find
 
 __all__ = ["Device", "device_key", "devices", "find_device"]
@@ -41,6 +42,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """Without any context on it; `note` says who measured it."""
     source: str
     note: str | None = None
+
+
+prepare(Device)
 
 
 @cache

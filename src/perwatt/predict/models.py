@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from perwatt.core.decoding import prepare
 from perwatt.predict.catalogue import built_in, find
 
 __all__ = ["ModelFacts", "find_model", "model_key", "models"]
@@ -60,6 +61,9 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
         if self.parameters_b is not None and self.parameters_b >= CLOUD_TOTAL_B:
             return "cloud"
         return None
+
+
+prepare(ModelFacts)
 
 
 @cache

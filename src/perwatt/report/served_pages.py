@@ -188,12 +188,15 @@ def _before(row: Mapping[str, Any], name: str) -> str:
     return f"{seconds_text((row['dispatched_ns'] - row[name]) / 1e9)} before"
 
 
+_ITEM = msgspec.json.Decoder(Item)
+
+
 def _item(run: Listed, item_id: str) -> Item | None:
     """Its question, where the run kept what it asked."""
     try:
         with (run.path / "items.jsonl").open("rb") as lines:
             for line in lines:
-                item = msgspec.json.decode(line, type=Item)
+                item = _ITEM.decode(line)
                 if item.id == item_id:
                     return item
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):

@@ -36,6 +36,9 @@ DROP_J = 1e9
 """A counter that lost track is made to fall by this: no wrap explains it, so that the sampler here
 flags `reset` and leaves the joules in between unattributed, rather than call them 0."""
 
+_HEAD = msgspec.json.Decoder(BatchHead)
+_SAMPLE = msgspec.json.Decoder(WireSample)
+
 
 class RemoteSensor(PolledSensor):
     """`remote:http://HOST:9471`, with `?prefix=node1.` to keep its domains apart from ours.
@@ -104,8 +107,8 @@ class _Link:
     def _lines(self, body: bytes) -> tuple[BatchHead, list[WireSample]]:
         lines = body.splitlines()
         try:
-            head = msgspec.json.decode(lines[0], type=BatchHead)
-            samples = [msgspec.json.decode(line, type=WireSample) for line in lines[1:]]
+            head = _HEAD.decode(lines[0])
+            samples = [_SAMPLE.decode(line) for line in lines[1:]]
         except (msgspec.DecodeError, UnicodeDecodeError, IndexError) as error:
             msg = f"{self._meter.named} sent something else than samples: {error}."
             raise SensorUnavailableError(msg, "See that perwatt sampler runs there.") from None

@@ -15,6 +15,7 @@ from perwatt.store.lines import repaired
 __all__ = ["read_items", "write_items"]
 
 _NAME = "items.jsonl"
+_DECODER = msgspec.json.Decoder(Item)
 
 
 def write_items(directory: Path, items: Iterable[Item]) -> None:
@@ -42,11 +43,10 @@ def read_items(directory: Path) -> tuple[Item, ...] | None:
     path = directory / _NAME
     if not path.is_file():
         return None
-    decoder = msgspec.json.Decoder(Item)
     items = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            items.append(decoder.decode(line))
+            items.append(_DECODER.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             msg = f"Line {number} of {path} is damaged: {error}."
             raise RunDirError(msg, "Restore it from a copy.") from None

@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 
+from perwatt.core.decoding import prepare
 from perwatt.core.errors import RunDirError
 from perwatt.core.records import Columns, Domain, PairIdentity, Phase, SensorTiming, Verdict
 from perwatt.core.summary import EnergyLedger
 from perwatt.store.rundir import read_run
 from perwatt.store.tables import read_table
 
-__all__ = ["RunTables", "check_fields", "load_tables"]
+__all__ = ["RunTables", "check_fields", "check_format", "load_tables"]
+
+_NEWEST = 1
+"""The latest `format` of run.json that is understood here."""
 
 
 class RunTables(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +48,10 @@ class _File(msgspec.Struct):
     bytes: int
 
 
-class _Finished(msgspec.Struct):
+class _Finished(msgspec.Struct, kw_only=True):
     """What run.json of a finished run has; more is read past."""
 
+    format: int = 1
     name: str
     status: str
     started: datetime
@@ -62,6 +67,9 @@ class _Finished(msgspec.Struct):
     phases: tuple[Phase, ...] = ()
     client: tuple[dict[str, Any], ...] = ()
     files: dict[str, _File] = {}
+
+
+prepare(_Finished)
 
 
 def load_tables(path: Path) -> RunTables:
@@ -89,8 +97,20 @@ def load_tables(path: Path) -> RunTables:
     )
 
 
+def check_format(path: Path, run: dict[str, Any]) -> None:
+    """Raises RunDirError for a run of a later format: its fields may mean something else."""
+    found = run.get("format")
+    if isinstance(found, int | float) and found > _NEWEST:
+        by = run.get("perwatt_version")
+        writer = f"perwatt {by}" if isinstance(by, str) else "a later perwatt"
+        msg = f"run.json in {path} is of format {found}, written by {writer}; this one knows up to {_NEWEST}."
+        raise RunDirError(msg, "Read it with that perwatt, or update this one.")
+
+
 def check_fields(path: Path, run: dict[str, Any]) -> None:
-    """Raises RunDirError where run.json lacks what a summary takes from it, and names the field."""
+    """Raises RunDirError where run.json is of a later format, or lacks what a summary takes from
+    it, and names the field."""
+    check_format(path, run)
     try:
         msgspec.convert(run, _Finished)
     except msgspec.ValidationError as error:

@@ -34,16 +34,18 @@ class _Detail(msgspec.Struct):
     judges: dict[str, _OfOne] = {}
 
 
+_DECODER = msgspec.json.Decoder(_Detail)
+
+
 def verdicts(study: Study) -> Iterator[Verdict]:
     """All of them, a few thousand in memory at a time."""
-    decoder = msgspec.json.Decoder(_Detail)
     for number, run in enumerate(study.open_runs):
         scores = run.path / "scores.parquet"
         if not scores.is_file() or not run.requests.is_file():
             continue
         places = {(p.pair_id, p.stage): p.pair for p in study.places if p.run == number}
         for pair_id, stage, workload, cluster, detail in _rows(study, run.requests, scores):
-            judges = decoder.decode(detail).judges
+            judges = _DECODER.decode(detail).judges
             leans = {name: said.leans for name, said in judges.items() if said.leans is not None}
             pair = places.get((pair_id, stage))
             if leans and pair is not None:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from perwatt.core.decoding import prepare
 from perwatt.core.errors import SpecError, UnknownNameError
 from perwatt.predict.catalogue import entries, find, read_toml
 from perwatt.predict.models import model_key
@@ -56,6 +57,7 @@ class Pue(Fact, frozen=True):
     value: Annotated[float, msgspec.Meta(ge=1)]
 
 
+prepare(Grid, Electricity, ApiPrice, Pue)
 _KINDS: dict[str, type[Fact]] = {
     "grid": Grid,
     "electricity": Electricity,
