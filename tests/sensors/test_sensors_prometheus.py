@@ -15,15 +15,12 @@ from perwatt.core.records import Reading
 from perwatt.sensors.energy_units import unit_of
 from perwatt.sensors.prometheus import PrometheusSensor
 from perwatt.sensors.sampler import Sampler
+from tests.sensors.real_time import OF_THE_MACHINE, read_until, sampled
 
 
 def collect(sensor: PrometheusSensor, seconds: float) -> list[Reading]:
-    got: list[Reading] = []
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        got += sensor.read()
-        time.sleep(0.005)
-    return got
+    return read_until(sensor, lambda got: len(got) >= 2 and time.monotonic() > end)
 
 
 def test_joules_are_dated_by_their_scrapes_on_our_clock() -> None:
@@ -40,13 +37,9 @@ def test_joules_are_dated_by_their_scrapes_on_our_clock() -> None:
             "package",
             "B",
         )
-        sampler = Sampler([sensor], hz=50, timing_s=0)
-        sampler.start()
-        time.sleep(0.35)
-        sampler.stop()
+        samples = sampled(Sampler([sensor], hz=50, timing_s=0), 0.2)
         sensor.close()
-    samples = sampler.drain()
-    assert all(sample.flag is None for sample in samples)
+    assert {sample.flag for sample in samples} <= OF_THE_MACHINE
     for sample in samples:
         assert sample.clock_error_ns is not None
         # Scrapes fall on multiples of 60 ms of our clock: the date finds them again.
@@ -55,9 +48,10 @@ def test_joules_are_dated_by_their_scrapes_on_our_clock() -> None:
     curve = curve_of(samples, domain)
     assert curve is not None
     a, b = int(curve.t_ns[0]), int(curve.t_ns[-1])
-    assert b - a > 0.15e9
     true_j = trace.energy_j(b) - trace.energy_j(a)
-    assert energy_between(curve, a, b) == pytest.approx(true_j, abs=900 * 0.004)
+    off_s = [(sample.clock_error_ns or 0) / 1e9 for sample in samples]
+    assert 0 < min(off_s) < 0.02
+    assert energy_between(curve, a, b) == pytest.approx(true_j, abs=900 * (off_s[0] + off_s[-1]))
 
 
 def test_each_series_is_a_domain_and_one_scrape_is_one_reading() -> None:
@@ -69,15 +63,17 @@ def test_each_series_is_a_domain_and_one_scrape_is_one_reading() -> None:
         sensor = PrometheusSensor(
             f"{server.host}?query=DCGM_FI_DEV_POWER_USAGE&boundary=accelerator&period=0.05"
         )
+        begun = time.monotonic()
         domains = sensor.probe()
         got = collect(sensor, 0.35)
+        scrapes = (time.monotonic() - begun) / 0.1 + 2
         sensor.close()
     assert [(d.name, d.kind, d.grade) for d in domains] == [
         ("gpu0", "gauge", "C"),
         ("gpu1", "gauge", "C"),
     ]
     assert {(r.domain, r.power_w) for r in got} == {("gpu0", 50.0), ("gpu1", 100.0)}
-    assert 2 <= len([r for r in got if r.domain == "gpu0"]) <= 5
+    assert 1 <= len([r for r in got if r.domain == "gpu0"]) <= scrapes
 
 
 def test_an_expression_needs_its_unit_and_is_dated_when_asked() -> None:
@@ -105,10 +101,10 @@ def test_a_target_that_is_down_is_a_failed_reading() -> None:
         sensor = PrometheusSensor(f"{server.host}?query=wall_watts&period=0.05")
         sensor.probe()
         server.down = True
-        got = collect(sensor, 0.15)
+        failed = read_until(sensor, lambda got: any(r.error for r in got))[-1]
         sensor.close()
-    assert got[-1].power_w is None
-    assert "has no value of wall now" in (got[-1].error or "")
+    assert failed.power_w is None
+    assert "has no value of wall now" in (failed.error or "")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from perwatt.sensors.remote import RemoteSensor
 from perwatt.sensors.remote_wire import BatchHead, DomainsAnswer, TimeAnswer, WireSample, to_wire
 from perwatt.sensors.sampler import Sampler
 from perwatt.sensors.serve import SampleServer, parse_listen
+from tests.sensors.real_time import OF_THE_MACHINE, read_until, sampled, until
 
 PACKAGE = Domain(
     name="package-0",
@@ -74,17 +75,6 @@ def served(lamp: Lamp) -> Iterator[SampleServer]:
     sampler.stop()
 
 
-def read_until(
-    sensor: RemoteSensor, enough: Callable[[list[Reading]], bool], seconds: float = 3.0
-) -> list[Reading]:
-    got: list[Reading] = []
-    end = time.monotonic() + seconds
-    while not enough(got) and time.monotonic() < end:
-        got += sensor.read()
-        time.sleep(0.005)
-    return got
-
-
 def test_joules_elsewhere_are_joules_here(served: SampleServer) -> None:
     sensor = RemoteSensor(f"{served.url}?period=0.05&prefix=node1.")
     (domain,) = sensor.probe()
@@ -95,21 +85,21 @@ def test_joules_elsewhere_are_joules_here(served: SampleServer) -> None:
         None,
     )
     assert "rapl read by perwatt sampler on 127.0.0.1" in (domain.note or "")
-    sampler = Sampler([sensor], hz=50, timing_s=0)
-    sampler.start()
-    time.sleep(0.35)
-    sampler.stop()
+    samples = sampled(Sampler([sensor], hz=50, timing_s=0), 0.15)
     sensor.close()
-    samples = sampler.drain()
-    assert all(sample.flag is None for sample in samples)
-    errors_ns = [sample.clock_error_ns for sample in samples]
-    assert all(error is not None and 0 < error < 20_000_000 for error in errors_ns)
+    # A flag of the sampler over there comes as a failed read.
+    assert {sample.flag for sample in samples} <= {"read-failed", *OF_THE_MACHINE}
+    errors_ns = [sample.clock_error_ns for sample in samples if sample.counter_j is not None]
+    assert all(error is not None and error > 0 for error in errors_ns)
     curve = curve_of(samples, domain)
     assert curve is not None
     a, b = int(curve.t_ns[0]), int(curve.t_ns[-1])
-    assert b - a > 0.15 * S
     # The same clock on both sides, so the dates are right to the round trip's half.
-    assert energy_between(curve, a, b) == pytest.approx(200 * (b - a) / S, rel=0.02)
+    off_ns = [error or 0 for error in errors_ns]
+    assert min(off_ns) < 20_000_000
+    assert energy_between(curve, a, b) == pytest.approx(
+        200 * (b - a) / S, abs=200 * 2 * max(off_ns) / S
+    )
 
 
 def test_a_failed_read_over_there_is_one_here(served: SampleServer, lamp: Lamp) -> None:
@@ -161,7 +151,7 @@ def test_another_clock_is_dated_on_ours() -> None:
         sensor.close()
     assert reading.clock_error_ns is not None
     assert before - reading.clock_error_ns <= reading.t_ns <= after + reading.clock_error_ns
-    assert reading.clock_error_ns < 50_000_000
+    assert reading.clock_error_ns < S  # the shortest of eight round trips, halved
 
 
 def test_nothing_is_lost_or_doubled_over_cut_and_repeated_answers() -> None:
@@ -170,13 +160,17 @@ def test_nothing_is_lost_or_doubled_over_cut_and_repeated_answers() -> None:
         sensor = RemoteSensor(f"{server.host}?period=0.01")
         sensor.probe()
         got: list[Reading] = []
+
+        def asked_anew(before: int) -> bool:
+            return len(server.asked) > before
+
         for seq in range(1, 61):
             script.add(seq, float(seq))
             server.fault = "cut" if seq % 7 == 0 else None
             if seq % 11 == 0:
                 server.drop_connections()
             got += sensor.read()
-            time.sleep(0.004)
+            until(partial(asked_anew, len(server.asked)))
         server.fault = None
         got += read_until(sensor, lambda more: any(r.counter_j == 60.0 for r in more))
         sensor.close()
@@ -192,18 +186,23 @@ def test_a_sampler_started_anew_is_a_flagged_gap_and_never_negative_joules() -> 
         sensor = RemoteSensor(f"{server.host}?period=0.01")
         sampler = Sampler([sensor], hz=200, timing_s=0)
         sampler.start()
+        samples: list[PowerSample] = []
+
+        def seen(joules: float) -> bool:
+            samples.extend(sampler.drain())
+            return any(sample.counter_j == joules for sample in samples)
+
         for seq in range(1, 6):
             script.add(seq, 10.0 * seq)
-            time.sleep(0.012)
-        time.sleep(0.05)
-        script.session, script.kept = "second", []
+            until(partial(seen, 10.0 * (seq - 1)))
+        script.kept = []
+        script.session = "second"
         for seq in range(1, 9):
             script.add(seq, 40.0 + 10 * seq)  # it looks like a small, plausible rise
-            time.sleep(0.012)
-        time.sleep(0.06)
+        until(lambda: seen(40.0 + 50))
         sampler.stop()
         sensor.close()
-    samples = sampler.drain()
+    samples += sampler.drain()
     flags = [sample.flag for sample in samples if sample.flag]
     assert "read-failed" in flags
     assert "reset" in flags
@@ -298,7 +297,7 @@ def test_beyond_loopback_a_token_is_needed_and_checked(
 )
 def test_odd_questions_are_refused(served: SampleServer, path: str, status: int) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(served.url + path, timeout=2)
+        urllib.request.urlopen(served.url + path, timeout=30)
     assert caught.value.code == status
     caught.value.close()
 
@@ -308,9 +307,15 @@ def test_batches_are_lines_with_rising_numbers_and_old_ones_give_way(lamp: Lamp)
     server = SampleServer(sampler, hz=1000, kept=10)
     sampler.start()
     server.start()
-    time.sleep(0.04)
-    with urllib.request.urlopen(f"{server.url}/v1/samples?since=0", timeout=2) as answer:
-        head, *samples = [json.loads(line) for line in answer.read().splitlines()]
+    lines: list[dict[str, int]] = []
+
+    def asked() -> bool:
+        with urllib.request.urlopen(f"{server.url}/v1/samples?since=0", timeout=30) as answer:
+            lines[:] = [json.loads(line) for line in answer.read().splitlines()]
+        return lines[0]["first"] > 1
+
+    until(asked)
+    head, *samples = lines
     server.close()
     sampler.stop()
     assert head["count"] == len(samples) == 10

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import median
 
 import pytest
 
-from perwatt.core.records import Domain, Reading
+from perwatt.core.records import Domain, PowerSample, Reading
 from perwatt.sensors.sampler import Sampler
+from tests.sensors.real_time import until
 
 
 def domain(**more: object) -> Domain:
@@ -47,37 +48,54 @@ class Emulated:
         pass
 
 
+@pytest.fixture(autouse=True)
+def steady_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual machine's wall clock may be set at any moment, which the samples would say."""
+    monkeypatch.setattr(time, "time_ns", time.monotonic_ns)
+
+
 def test_it_samples_on_schedule_and_reports_its_own_cost() -> None:
     sampler = Sampler([Emulated()], 100, timing_s=0)
+    begun = time.monotonic()
     sampler.start()
-    time.sleep(0.5)
-    first = sampler.drain()
+    first: list[PowerSample] = []
+
+    def enough() -> bool:
+        first.extend(sampler.drain())
+        return len(first) >= 30
+
+    until(enough)
+    took_s = time.monotonic() - begun
     sampler.read_now()
     sampler.stop()
     sampler.stop()
     rest = sampler.drain()
-    assert 20 <= len(first) <= 52  # a busy machine may take some, and none are made up for
+    assert len(first) <= took_s * 100 + 2  # those that a busy machine takes are not made up for
     assert len(rest) >= 2
     times = [s.t_ns for s in first + rest]
     assert times == sorted(times)
     assert first[-1].counter_j is not None
     seconds = (first[-1].t_ns - first[0].t_ns) / 1e9
     assert first[-1].counter_j == pytest.approx(10 * seconds)
-    assert 0 < sampler.cpu_seconds < 0.4
+    assert 0 < sampler.cpu_seconds < took_s
 
 
 def test_after_a_gap_samples_say_that_the_sampler_stalled() -> None:
     sampler = Sampler([Emulated()], 100, timing_s=0)
     sampler.read_now()
     time.sleep(0.08)
+    begun = time.monotonic()
     sampler.read_now()
     sampler.read_now()
-    assert [s.flag for s in sampler.drain()] == [None, "sampler-stalled", None]
+    held_up = time.monotonic() - begun > 0.05  # by the machine, and not by us
+    first, second, third = (s.flag for s in sampler.drain())
+    assert (first, second) == (None, "sampler-stalled")
+    assert third is None or held_up
 
 
 def test_a_sensor_that_raises_is_flagged_and_outlived() -> None:
     sensor = Emulated()
-    sampler = Sampler([sensor], 100, timing_s=0)
+    sampler = Sampler([sensor], 1, timing_s=0)
     sampler.read_now()
     sensor.raises = True
     sampler.read_now()
@@ -106,39 +124,44 @@ def test_costs_count_every_read_of_every_sensor() -> None:
     (cost,) = sampler.costs()
     assert (cost.domains, cost.reads) == (("d",), 3)
     assert cost.mean_read_s is not None
-    assert 0 < cost.mean_read_s < 0.1
+    assert cost.mean_read_s > 0
     assert sampler.cpu_seconds > 0
 
 
 class Ticking(Emulated):
-    """10 W that are counted up every 20 ms only."""
+    """It is counted up at every tenth look only; the temperature tells which look it was."""
+
+    looks = 0
 
     def read(self) -> Sequence[Reading]:
-        t_ns = time.monotonic_ns()
-        ticks = (t_ns - self.start_ns) // 20_000_000
-        return [Reading(domain="d", t_ns=t_ns, counter_j=ticks * 0.2)]
+        self.looks += 1
+        t_ns, joules = time.monotonic_ns(), float(self.looks // 10)
+        return [Reading(domain="d", t_ns=t_ns, counter_j=joules, temperature_c=self.looks)]
 
 
 def test_of_a_slow_counter_its_changes_are_kept_and_the_look_before() -> None:
-    sampler = Sampler([Ticking()], 500, timing_s=0.2)
+    sensor = Ticking()
+    sampler = Sampler([sensor], 500, timing_s=0.1)
     sampler.start()
-    time.sleep(0.4)
+    until(lambda: sampler.dropped > 100)
     sampler.stop()
     samples = sampler.drain()
-    assert sampler.dropped > 50
-    (timing,) = sampler.timings
-    assert timing.tick_s == pytest.approx(0.02, rel=0.3)
-    assert timing.changes >= 5
+    (timing,), (cost,) = sampler.timings, sampler.costs()
+    watched = sensor.looks - cost.reads
+    assert timing.changes == watched // 10
+    assert (timing.tick_s is not None) == (timing.changes >= 2)
     assert timing.read_s is not None
     assert samples[0].counter_j == 0.0
     values = [s.counter_j or 0.0 for s in samples]
     assert values == sorted(values)
-    changes = sum(b > a for a, b in pairwise(values))
-    assert changes >= 20
-    assert len(samples) <= 2 * changes + 5
     # A change is bracketed closely: the look before it is one read away, not one tick.
-    gaps = [b.t_ns - a.t_ns for a, b in pairwise(samples) if b.counter_j != a.counter_j]
-    assert median(gaps) < 6_000_000
+    polled = [s for s in samples if (s.temperature_c or 0) > watched + 1]
+    changed = [(a, b) for a, b in pairwise(polled) if b.counter_j != a.counter_j]
+    assert len(changed) >= 5
+    assert {(b.temperature_c or 0) - (a.temperature_c or 0) for a, b in changed} == {1}
+    flagged = sum(s.flag is not None for s in polled)  # where it was held up
+    alive = (polled[-1].t_ns - polled[0].t_ns) / 0.5e9
+    assert len(polled) <= 2 * len(changed) + flagged + alive + 3
 
 
 class Log(Emulated):
@@ -146,11 +169,10 @@ class Log(Emulated):
 
     def __init__(self) -> None:
         super().__init__()
-        self.new: list[Reading] = []
+        self.new: deque[Reading] = deque()
 
     def read(self) -> Sequence[Reading]:
-        new, self.new = self.new, []
-        return new
+        return [self.new.popleft() for _ in range(len(self.new))]
 
 
 def test_a_source_with_its_own_log_gives_all_or_nothing() -> None:
@@ -174,7 +196,7 @@ def test_a_source_with_its_own_log_gives_all_or_nothing() -> None:
 
 def test_what_is_read_for_the_timing_is_not_lost() -> None:
     log = Log()
-    log.new = [Reading(domain="d", t_ns=k, counter_j=float(k)) for k in range(3)]
+    log.new.extend(Reading(domain="d", t_ns=k, counter_j=float(k)) for k in range(3))
     sampler = Sampler([log], 100, timing_s=0.01)
     sampler.start()
     sampler.stop()
@@ -186,9 +208,9 @@ def test_a_domain_that_fails_to_the_end_died() -> None:
     sampler = Sampler([log], 50, timing_s=0)
     sampler.start()
     now = time.monotonic_ns()
-    log.new = [Reading(domain="d", t_ns=now - 9_000_000_000, counter_j=1.0)]
-    log.new += [Reading(domain="d", t_ns=now - s * 1_000_000_000, error="gone") for s in (8, 1)]
-    time.sleep(0.1)
+    failed = [Reading(domain="d", t_ns=now - s * 1_000_000_000, error="gone") for s in (8, 1)]
+    log.new.extend([Reading(domain="d", t_ns=now - 9_000_000_000, counter_j=1.0), *failed])
+    until(lambda: not log.new)
     sampler.stop()
     samples = sampler.drain()
     assert [s.flag for s in samples] == [None, "read-failed", "read-failed", "sensor-died"]
@@ -199,10 +221,10 @@ def test_a_domain_that_failed_and_came_back_did_not_die() -> None:
     log = Log()
     sampler = Sampler([log], 50, timing_s=0)
     sampler.start()
-    now = time.monotonic_ns()
-    log.new = [Reading(domain="d", t_ns=now - 9_000_000_000, error="gone")]
-    log.new += [Reading(domain="d", t_ns=now, counter_j=1.0)]
-    time.sleep(0.1)
+    ago = time.monotonic_ns() - 9_000_000_000
+    failed = Reading(domain="d", t_ns=ago, error="gone")
+    log.new.extend([failed, Reading(domain="d", t_ns=ago + 8_000_000_000, counter_j=1.0)])
+    until(lambda: not log.new)
     sampler.stop()
     assert [s.flag for s in sampler.drain()] == ["read-failed", None]
 
@@ -218,19 +240,20 @@ def test_a_sensor_that_fails_while_it_is_timed_does_not_stop_the_start() -> None
 
 
 def test_a_sensor_that_hangs_does_not_hang_the_run() -> None:
-    gate = threading.Event()
+    gate, hangs = threading.Event(), threading.Event()
 
     class Hanging(Emulated):
         def read(self) -> Sequence[Reading]:
             if threading.current_thread().name == "perwatt-sampler":
-                gate.wait(5)
+                hangs.set()
+                gate.wait(60)
             return super().read()
 
     sampler = Sampler([Hanging()], 100, timing_s=0, patience_s=0.05)
     sampler.start()
-    time.sleep(0.05)
+    assert hangs.wait(60)
     begun = time.monotonic()
     sampler.stop()
+    assert time.monotonic() - begun < 30
     gate.set()
-    assert time.monotonic() - begun < 1
     assert len(sampler.drain()) == 1

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -94,16 +95,19 @@ def test_without_a_clear_step_there_is_no_lag() -> None:
     assert lag_from_steps(t_ns, one_step, [MS * 1500]) is None  # one step has no spread
 
 
+AT_ONCE = msgspec.structs.replace(COUNTER, name="at-once")
+
+
 class ChildrenMeter:
-    """10 W, and 50 W for each core that a child of this process keeps busy; for 60 ms it shows the
-    joules of before."""
+    """10 W, and 50 W for each core that a child of this process keeps busy: at once, and in the
+    other domain the joules of 60 ms ago."""
 
     def __init__(self) -> None:
         self.begun_ns = time.monotonic_ns()
         self.log: list[tuple[int, float]] = []
 
     def probe(self) -> Sequence[Domain]:
-        return [COUNTER]
+        return [COUNTER, AT_ONCE]
 
     def read(self) -> Sequence[Reading]:
         now = time.monotonic_ns()
@@ -113,7 +117,8 @@ class ChildrenMeter:
             busy_s += clock
         self.log.append((now, (now - self.begun_ns) / 1e8 + 50 * busy_s))
         then = [joules for t, joules in self.log if t <= now - 60 * MS]
-        return [Reading(domain="d", t_ns=now, counter_j=then[-1])] if then else []
+        readings = [Reading(domain="at-once", t_ns=now, counter_j=self.log[-1][1])]
+        return [Reading(domain="d", t_ns=now, counter_j=then[-1]), *readings] if then else readings
 
     def close(self) -> None:
         pass
@@ -127,11 +132,17 @@ def _cpu_clock(pid: int) -> int:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 def test_a_lag_is_measured_by_a_step_of_cpu_load_of_our_own() -> None:
     meter = ChildrenMeter()
-    (timing,) = measure_lag(meter, meter.probe())
-    assert timing.lag_s is not None
-    assert timing.lag_error_s is not None
-    assert 0.04 < timing.lag_s < 0.1 + timing.lag_error_s
-    assert timing.tick_s is not None
+    for _ in range(10):  # where the machine lets no two of the four steps be made, none is seen
+        late, at_once = measure_lag(meter, meter.probe())
+        if late.lag_s is not None and at_once.lag_s is not None:
+            break
+    assert late.lag_s is not None and at_once.lag_s is not None
+    assert late.lag_error_s is not None and at_once.lag_error_s is not None
+    # How late the child itself came to spin, on a busy machine, is in both.
+    error_s = 0.03 + late.lag_error_s + at_once.lag_error_s
+    assert late.lag_s - at_once.lag_s == pytest.approx(0.06, abs=error_s)
+    assert late.lag_s > 0.03 - late.lag_error_s
+    assert late.tick_s is not None
     elsewhere = Domain(
         name="gpu0", kind="counter", boundary="accelerator", source="t", grade="B", device="x"
     )
