@@ -201,6 +201,20 @@ def test_unlike_ways_of_asking_are_named(
     assert found["codes"] == ["load", "host", "version", "unfinished", "verdict"]
 
 
+def test_failures_are_told_and_a_ratio_near_one_shows_its_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = run_of(tmp_path / "a", 8, 2.0)
+    failed = Answered(pair="m", item="q0", score=0.0, energy_j=2.0, status="error")
+    rows = [failed, *answers(8, 2.0 * 1.0014)[1:]]
+    b = str(write_run_directory(tmp_path / "b", rows))
+    found = compared(capsys, a, b)
+    assert found["codes"] == ["failed"]
+    assert "0 of A and 1 of B failed" in found["caveats"][0]["sentence"]
+    main(["compare", a, str(write_run_directory(tmp_path / "c", answers(8, 2.0 * 1.0014)))])
+    assert "1.001×" in capsys.readouterr().out
+
+
 def test_bad_runs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a = run_of(tmp_path / "a", 8, 2.0, items=4)
     assert "no run directory" in failing(capsys, a, str(tmp_path / "none"))[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 from rich.console import Console
@@ -123,12 +124,12 @@ def _side(side: SideSummary) -> str:
 
 def _row(metric: PairedMetric) -> list[str]:
     gap = metric.difference
-    difference = _ended(gap, 100, " pt") if metric.unit == "share" else _words(gap, signed=True)
+    difference = _points(gap) if metric.unit == "share" else _words(gap, signed=True)
     return [
         metric.title,
         _words(metric.a),
         _words(metric.b),
-        _ended(metric.ratio, 1, "×", signed=False),
+        _times(metric.ratio),
         difference,
         _effect(metric),
         "–" if metric.p_adjusted is None else f"{metric.p_adjusted:.2g}",
@@ -180,13 +181,22 @@ def _number(value: float, unit: str, *, signed: bool) -> str:
     return (f"+{text}" if signed and value > 0 else text).replace("-", "−")
 
 
-def _ended(estimate: Estimate, scale: float, unit: str, *, signed: bool = True) -> str:
+def _points(gap: Estimate) -> str:
+    """Of a difference of shares: −7.1 pt [−14.2, −0.1]."""
+    return _spanned(gap, lambda value: f"{100 * value:+.1f}", " pt")
+
+
+def _times(ratio: Estimate) -> str:
+    """0.797× [0.625, 1.001]: near 1 with a digit more, so that it is seen which side of it."""
+    return _spanned(ratio, lambda value: f"{value:{'.3f' if 0.9 < value < 1.1 else '.3g'}}", "×")
+
+
+def _spanned(estimate: Estimate, said: Callable[[float], str], unit: str) -> str:
     if estimate.value is None:
         return "–"
-    form = "+.1f" if signed else ".3g"
-    text = f"{estimate.value * scale:{form}}{unit}"
+    text = f"{said(estimate.value)}{unit}"
     if estimate.low is not None and estimate.high is not None:
-        text += f" [{estimate.low * scale:{form}}, {estimate.high * scale:{form}}]"
+        text += f" [{said(estimate.low)}, {said(estimate.high)}]"
     return text.replace("-", "−")
 
 

@@ -21,6 +21,7 @@ class Caveat(msgspec.Struct, frozen=True, kw_only=True):
         "baseline",
         "decoding",
         "energy",
+        "failed",
         "host",
         "items",
         "load",
@@ -64,7 +65,11 @@ def caveats_of(
 ) -> tuple[Caveat, ...]:
     """All of them, those that touch what is right first. `common`: the items compared; `changed`:
     items of one id whose content differs, left out."""
-    found = [*_of_items(a, b, common, changed), *_of_asking(a, b, set(common))]
+    found = [
+        *_of_items(a, b, common, changed),
+        *_of_failures(a, b, set(common)),
+        *_of_asking(a, b, set(common)),
+    ]
     return (*found, *_of_energy(a, b, same_sensor), *_of_runs(a, b))
 
 
@@ -93,6 +98,22 @@ def _of_items(a: Side, b: Side, common: Sequence[str], changed: int) -> Iterator
             code="items",
             sentence=f"Compared on {len(common)} common items, of {asked[0]} asked of A and"
             f" {asked[1]} of B.",
+        )
+
+
+def _of_failures(a: Side, b: Side, common: set[str]) -> Iterator[Caveat]:
+    failed = [
+        sum(
+            status != "ok" and item in common
+            for item, status in zip(side.requests["item_id"], side.requests["status"], strict=True)
+        )
+        for side in (a, b)
+    ]
+    if any(failed):
+        yield Caveat(
+            code="failed",
+            sentence=f"Of the common items' requests {failed[0]} of A and {failed[1]} of B failed:"
+            " they count as wrong and with their joules, and have no times.",
         )
 
 
