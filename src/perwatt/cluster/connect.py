@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from perwatt.cluster.ray_import import import_ray, rocm_is_broken
+from perwatt.cluster.reach import reach, reason
 from perwatt.core.errors import EngineError, SpecError
 
 __all__ = ["Address", "Connection", "connected", "parse_address"]
@@ -73,10 +74,9 @@ def connected(address: Address) -> Iterator[Connection]:
             yield made
         return
     try:
-        _init(ray, address.ray)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        msg = f"No Ray cluster answers at {address.ray}: {first[:200]}"
+        _init(ray, reach(ray, address.ray))
+    except (RuntimeError, ValueError, OSError) as error:
+        msg = f"No Ray cluster answers at {address.ray}: {reason(error)}"
         raise EngineError(
             msg, "Start one with `ray start --head`, or try --cluster local:2."
         ) from None
