@@ -41,6 +41,7 @@ def edited(directory: Path, *keys: str, value: object) -> None:
 @pytest.mark.parametrize(
     "keys",
     [
+        ("format",),
         ("perwatt_version",),
         ("started",),
         ("ended",),
@@ -72,6 +73,23 @@ def test_no_field_of_run_json_can_break_a_reader(tmp_path: Path, keys: tuple[str
         with suppress(PerwattError):  # anything else is a traceback at the user
             load_run(tmp_path / "r")
         (tmp_path / "r" / "run.json").write_bytes(kept)
+
+
+def test_a_run_of_a_later_format_is_not_read_as_one_of_ours(tmp_path: Path) -> None:
+    run_at(tmp_path / "now")
+    later = run_at(tmp_path / "later")
+    edited(later, "format", value=99)
+    edited(later, "perwatt_version", value="9.0")
+    with open_study([tmp_path], PAIRS) as study:
+        summary = summarise_study(study)
+    (fault,) = summary.faults
+    assert (fault.run, fault.left_out) == ("later", True)
+    assert "is of format 99, written by perwatt 9.0; this one knows up to 1." in fault.sentence
+    assert fault.mend == "Read it with that perwatt, or update this one."
+    assert [run.directory for run in summary.runs] == ["now"]
+    (later / "requests.parquet").unlink()  # what is missing of another format, nobody knows
+    with pytest.raises(PerwattError, match="is of format 99"):
+        load_run(later)
 
 
 def test_a_lost_table_of_a_finished_run_is_made_again_by_scoring(tmp_path: Path) -> None:

@@ -75,9 +75,11 @@ prepare(_Finished)
 def load_tables(path: Path) -> RunTables:
     """Read a run. Needs no lock: tables appear whole or not at all.
 
-    Raises RunDirError for a directory that is no run, that is unfinished, or that is damaged.
+    Raises RunDirError for a directory that is no run, that is unfinished, damaged or of a later
+    format.
     """
     run = read_run(path)
+    check_format(path, run)
     complete = run.get("status") == "complete"
     missing = [
         name for name in ("requests", "power", "scores") if not (path / f"{name}.parquet").is_file()
@@ -103,7 +105,8 @@ def check_format(path: Path, run: dict[str, Any]) -> None:
     if isinstance(found, int | float) and found > _NEWEST:
         by = run.get("perwatt_version")
         writer = f"perwatt {by}" if isinstance(by, str) else "a later perwatt"
-        msg = f"run.json in {path} is of format {found}, written by {writer}; this one knows up to {_NEWEST}."
+        msg = f"run.json in {path} is of format {found}, written by {writer}; this one knows up to"
+        msg += f" {_NEWEST}."
         raise RunDirError(msg, "Read it with that perwatt, or update this one.")
 
 
