@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perwatt.audit.interval import Interval, hull, total
+from perwatt.audit.interval import Interval, hull, total, weighted_mean
 from perwatt.audit.printed import parse_printed
 from perwatt.audit.units import ROLES, scale_of, shown
 
@@ -91,6 +91,35 @@ def test_arithmetic_keeps_every_value_the_operands_could_give(
 
 def test_a_divisor_that_may_be_0_allows_everything() -> None:
     assert (Interval(1, 2) / Interval(-1, 1)).meets(Interval(1e300, 1e300))
+
+
+@pytest.mark.parametrize(
+    ("value", "inside"), [(1.0, False), (1.94, False), (1.95, True), (1e300, True)]
+)
+def test_a_bound_is_open_at_one_end_alone(value: float, inside: bool) -> None:
+    at_least = Interval(1.95, float("inf"))
+    assert at_least.meets(Interval(value, value)) == inside
+    at_most = Interval(float("-inf"), -1.95)
+    assert at_most.meets(Interval(-value, -value)) == inside
+
+
+@given(
+    parts=st.lists(st.tuples(VALUES, WIDTHS, st.integers(0, 9), WIDTHS), min_size=1, max_size=5),
+    s=st.floats(0, 1),
+    t=st.floats(0, 1),
+)
+def test_a_weighted_mean_keeps_every_value_that_parts_and_weights_could_give(
+    parts: list[tuple[float, float, int, float]], s: float, t: float
+) -> None:
+    values = [Interval(x, x + wide) for x, wide, _, _ in parts]
+    weights = [Interval(w, w + wide + 1) for _, _, w, wide in parts]
+    found = weighted_mean(values, weights)
+    picked = [w + (t if n % 2 else 1 - t) * (wide + 1) for n, (_, _, w, wide) in enumerate(parts)]
+    if sum(picked) > 0:
+        at = [x + s * wide for x, wide, _, _ in parts]
+        mean = sum(w * x for w, x in zip(picked, at, strict=True)) / sum(picked)
+        assert found.meets(Interval(mean, mean)) or found.low - 1e-6 <= mean <= found.high + 1e-6
+    assert hull(values).meets(found)
 
 
 @pytest.mark.parametrize(

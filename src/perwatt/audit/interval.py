@@ -6,11 +6,12 @@ interval that misses the printed one cannot be explained by rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import isfinite
 
-__all__ = ["Interval", "hull", "total"]
+__all__ = ["Interval", "hull", "total", "weighted_mean"]
 
 _SLACK = 1e-9
 """Of a bound: 1.395 in binary is not the 1.395 that was printed."""
@@ -50,7 +51,9 @@ class Interval:
 
     def meets(self, other: Interval) -> bool:
         """True where one value can be both."""
-        slack = _SLACK * max(abs(self.low), abs(self.high), abs(other.low), abs(other.high), 1e-30)
+        ends = (self.low, self.high, other.low, other.high)
+        # An open end has no binary digits: it must not make the slack of the others endless.
+        slack = _SLACK * max((abs(end) for end in ends if isfinite(end)), default=0.0)
         return self.low <= other.high + slack and other.low <= self.high + slack
 
     def common(self, other: Interval) -> Interval | None:
@@ -73,3 +76,24 @@ def total(parts: Iterable[Interval]) -> Interval:
     for part in parts:
         added = added + part
     return added
+
+
+def weighted_mean(parts: Sequence[Interval], weights: Sequence[Interval]) -> Interval:
+    """Every Σ w x / Σ w that parts and weights in their intervals could give.
+
+    A weight below 0 counts as 0; some weight's upper end is above it. The mean is largest with the
+    heaviest weights on the largest parts and the lightest on the rest, wherever the line between
+    them is best drawn; so every line is tried.
+    """
+
+    def largest(values: Iterable[float]) -> float:
+        pairs = sorted(zip(values, weights, strict=True), key=lambda pair: -pair[0])
+        found = []
+        for heavy in range(1, len(pairs) + 1):
+            given = [w.high if n < heavy else max(0.0, w.low) for n, (_, w) in enumerate(pairs)]
+            whole = sum(given)
+            if whole > 0:
+                found.append(sum(w * x for w, (x, _) in zip(given, pairs, strict=True)) / whole)
+        return max(found)
+
+    return Interval(-largest(-part.low for part in parts), largest(part.high for part in parts))

@@ -55,7 +55,7 @@ from typing import Any
 import msgspec
 
 from perwatt.audit.claims import Claim, Statement
-from perwatt.audit.printed import parse_printed
+from perwatt.audit.printed import Printed, in_column, parse_printed
 from perwatt.audit.tables import Cell, Publication, Source, Subset, Table
 from perwatt.audit.units import scale_of
 from perwatt.core.errors import FileError
@@ -218,21 +218,13 @@ def _check_claim(name: str, claim: Claim, made: Publication) -> None:
 
 def _table(name: str, table: _Table) -> Table:
     place = f"{name}: {table.id}"
-    width = len(table.keys) + len(table.columns)
+    printed = _printed(place, table)
     cells = []
-    for number, row in enumerate(table.rows, start=1):
-        if len(row) != width:
-            msg = f"{place}: row {number} has {len(row)} values, and {width} are named."
-            raise FileError(msg, "A row is its keys and then one cell a column; an empty one is –.")
+    for number, row in enumerate(table.rows):
         labels = [str(value) for value in row[: len(table.keys)]]
-        for column, cell in zip(table.columns, row[len(table.keys) :], strict=True):
-            try:
-                printed = parse_printed(cell)
-                scale = scale_of(column.role, column.unit)
-            except ValueError as error:
-                msg = f"{place}, row {number}, column {column.name!r}: {error}."
-                raise FileError(msg, _MEND) from None
-            if printed is None:
+        for column in table.columns:
+            cell = printed[column.name][number]
+            if cell is None:
                 continue
             given = {**table.given, **dict(zip(table.keys, labels, strict=True)), **column.keys}
             cells.append(
@@ -242,10 +234,38 @@ def _table(name: str, table: _Table) -> Table:
                     column=column.name,
                     role=column.role,
                     keys={key: str(value) for key, value in given.items()},
-                    printed=printed,
-                    scale=scale,
+                    printed=cell,
+                    scale=scale_of(column.role, column.unit),
                     unit=column.unit,
                     complete=table.complete,
                 )
             )
     return Table(table.id, table.title, table.where, table.complete, tuple(cells))
+
+
+def _printed(place: str, table: _Table) -> dict[str, tuple[Printed | None, ...]]:
+    """By column, what each row prints there. Raises FileError, naming row and column."""
+    width = len(table.keys) + len(table.columns)
+    for number, row in enumerate(table.rows, start=1):
+        if len(row) != width:
+            msg = f"{place}: row {number} has {len(row)} values, and {width} are named."
+            raise FileError(msg, "A row is its keys and then one cell a column; an empty one is –.")
+    found = {}
+    for at, column in enumerate(table.columns, start=len(table.keys)):
+        if column.name in found:
+            msg = f"{place}: two columns are named {column.name!r}."
+            raise FileError(msg, "Give each its own name: a claim names a column by it.")
+        try:
+            scale_of(column.role, column.unit)
+        except ValueError as error:
+            msg = f"{place}, column {column.name!r}: {error}."
+            raise FileError(msg, _MEND) from None
+        cells: list[Printed | None] = []
+        for number, row in enumerate(table.rows, start=1):
+            try:
+                cells.append(parse_printed(row[at]))
+            except ValueError as error:
+                msg = f"{place}, row {number}, column {column.name!r}: {error}."
+                raise FileError(msg, _MEND) from None
+        found[column.name] = in_column(column.role, cells)
+    return found

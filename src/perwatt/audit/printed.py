@@ -8,17 +8,21 @@
 "23.2±1.9"  as 23.2, with ±1.9 stated beside it
 "480 (PSU)" as 480, with what it is of
 ""  "–"     nothing was printed
+
+In a column, two more things are known (`in_column`): a plain whole count is exact, and a measured
+1020 among 345 and 98.7 has three digits, so that it is 1015 … 1025.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from perwatt.audit.interval import Interval
 
-__all__ = ["Printed", "parse_printed"]
+__all__ = ["Printed", "in_column", "parse_printed"]
 
 _ABOUT = 0.10
 _NUMBER = r"[-+]?\d[\d,_]*(?:\.\d+)?(?:[eE][-+]?\d+)?"
@@ -27,6 +31,9 @@ _TEXT = re.compile(
     rf"(?:\s*–\s*(?P<last>{_NUMBER})|\s*±\s*(?P<spread>{_NUMBER}))?"
     r"(?:\s*\((?P<note>[^)]+)\))?"
 )
+_PLAIN = re.compile(r"\d+(?:\.\d+)?")
+_MEASURED = {"power_w", "energy_j", "seconds", "ipw", "ipj"}
+_LEAST_DIGITS = 2
 _SUFFIX = {None: 1, "K": 1_000, "M": 1_000_000, "B": 1_000_000_000}
 
 
@@ -81,6 +88,47 @@ def parse_printed(cell: str | int) -> Printed | None:
         rounding = Interval(value - _ABOUT * abs(value), value + _ABOUT * abs(value))
     spread = _rounded(found["spread"])[0] if found["spread"] else None
     return Printed(text, value, rounding, spread, found["note"])
+
+
+def in_column(role: str, cells: Sequence[Printed | None]) -> tuple[Printed | None, ...]:
+    """The cells of one column of `role`, with what the others tell of a whole number's precision.
+
+    A measured quantity that ends in zeros may have been rounded there: it is known to as many
+    digits as the column's most precise number (and to two at least). Percentages and ratings are
+    taken as they are typed, since they are printed to one place and not to so many digits.
+    """
+    if role == "count":
+        return tuple(cell and (_known_to(cell, 0.0) if _is_whole(cell) else cell) for cell in cells)
+    if role not in _MEASURED:
+        return tuple(cells)
+    digits = max([_LEAST_DIGITS, *(_digits(cell.text) for cell in cells if cell is not None)])
+    return tuple(cell and _to_digits(cell, digits) for cell in cells)
+
+
+def _is_whole(cell: Printed) -> bool:
+    return cell.text.lstrip("+-").replace(",", "").replace("_", "").isdecimal()
+
+
+def _digits(text: str) -> int:
+    """Those that are sure to be significant: zeros at a whole number's end are not."""
+    bare = text.lstrip("+-").replace(",", "").replace("_", "")
+    if not _PLAIN.fullmatch(bare):
+        return 0
+    if "." in bare:
+        return len(bare.replace(".", "").lstrip("0"))
+    return len(bare.strip("0"))
+
+
+def _to_digits(cell: Printed, digits: int) -> Printed:
+    if not _is_whole(cell) or cell.value == 0:
+        return cell
+    magnitude = len(str(abs(int(cell.value))))
+    unsure = min(magnitude - _digits(cell.text), magnitude - digits)
+    return cell if unsure <= 0 else _known_to(cell, 0.5 * 10**unsure)
+
+
+def _known_to(cell: Printed, half: float) -> Printed:
+    return replace(cell, rounding=Interval(cell.value - half, cell.value + half))
 
 
 def _rounded(text: str) -> tuple[float, float]:

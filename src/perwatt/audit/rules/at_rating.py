@@ -28,7 +28,8 @@ class AtRating:
                 continue
             rating = rated[row.device]
             share = row.watts.middle / rating.value
-            if abs(share - 1) > _NEAR:
+            coarse = row.watts.half_width > _NEAR * row.watts.middle
+            if coarse or abs(share - 1) > _NEAR:
                 yield Check()
                 continue
             yield Check(

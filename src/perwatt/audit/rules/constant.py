@@ -15,6 +15,8 @@ __all__ = ["Constant", "ImpliedConstant", "constants"]
 
 _MODELS = 3
 """Fewer models may draw the same by chance."""
+_SHARP = 0.02
+"""Of the watts. Coarser rounding makes one wattage of what differs as models do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ def constants(publication: Publication) -> Iterator[tuple[tuple[Watts, ...], Con
     """Each device of each table with three or more models, and its one wattage if there is one."""
     groups: dict[tuple[str, frozenset[tuple[str, str]]], list[Watts]] = defaultdict(list)
     for row in watts(publication):
-        if row.implied and row.model is not None:
+        sharp = row.watts.half_width <= _SHARP * row.watts.middle
+        if row.implied and row.model is not None and sharp:
             rest = frozenset(pair for pair in row.cells[0].scope if pair[0] != "model")
             groups[row.table, rest].append(row)
     for (table, _), rows in groups.items():
@@ -49,7 +52,10 @@ class ImpliedConstant:
 
     name = "implied-constant"
     recomputes = "the watts that accuracy and IPW imply, model by model on one device"
-    formula = "W = accuracy / IPW; one constant if a single W lies in every model's rounding"
+    formula = (
+        "W = accuracy / IPW, of those that rounding leaves known to 2%; one constant if a single W "
+        "lies in every model's rounding"
+    )
 
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
         for _, found in constants(publication):

@@ -27,12 +27,15 @@ class CoverageBound:
 
     name = "coverage-bound"
     recomputes = "what any of a set of models solves, against each member's own score"
-    formula = "coverage of a set ≥ accuracy of every member, on the same questions"
+    formula = (
+        "coverage of a set ≥ accuracy of every member, on the same questions, within rounding and "
+        "a printed ±"
+    )
 
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
         for coverage in publication.of_role("coverage"):
             for single in singles(publication, coverage):
-                if coverage.interval.high >= single.interval.low:
+                if coverage.stated.high >= single.stated.low:
                     yield Check()
                 else:
                     yield Check(self._finding(coverage, single, publication))
@@ -46,7 +49,8 @@ class CoverageBound:
             f"alone solves {single.printed.text}{single.unit} ({single.table}).",
             cells=of(coverage, single),
             recomputed=f"at least {single.text(single.value)}",
-            tolerance="rounding of both",
+            tolerance="rounding of both"
+            + (" and the ± printed" if coverage.printed.spread or single.printed.spread else ""),
             consistent=f"{coverage.column} of at least {single.text(single.value)}",
             leaning=publication.leaning_on((coverage,)),
         )

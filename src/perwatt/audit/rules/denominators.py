@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from perwatt.audit.claims import Mean
 from perwatt.audit.finding import Check, Finding, Severity, of
-from perwatt.audit.interval import Interval, total
+from perwatt.audit.interval import Interval, total, weighted_mean
 from perwatt.audit.tables import TOTAL, Cell, Publication
 
 __all__ = ["Denominators"]
@@ -44,7 +44,9 @@ class Denominators:
         text, stated, cells = printed
         plain = total(part.interval for part in parts) * (1 / len(parts))
         counts = None if claim.weights is None else _counts(publication, claim, parts)
-        weighted = None if counts is None else _weighted(parts, counts)
+        weighted = None
+        if counts is not None:
+            weighted = weighted_mean([part.interval for part in parts], counts)
         right = plain if weighted is None else weighted
         if right.meets(stated) and len(parts) == most:
             return Check()
@@ -72,7 +74,8 @@ class Denominators:
                 sentence=f"{where} is {text} ({claim.says}): {what}.",
                 cells=of(*cells, *parts),
                 recomputed=found,
-                tolerance=f"rounding of the parts allows {show(right.low)} to {show(right.high)}",
+                tolerance=f"rounding of the parts{' and counts' if counts else ''} allows "
+                f"{show(right.low)} to {show(right.high)}",
                 consistent=f"{show(right.middle)}, with its weighing said",
                 leaning=publication.leaning_on(cells),
             )
@@ -95,7 +98,7 @@ def _printed(
     return cells[0].printed.text, cells[0].interval, cells[:1]
 
 
-def _counts(publication: Publication, claim: Mean, parts: Sequence[Cell]) -> list[float]:
+def _counts(publication: Publication, claim: Mean, parts: Sequence[Cell]) -> list[Interval]:
     """The count behind each part: the one whose own keys the part has.
 
     Raises LookupError where a part has none.
@@ -110,13 +113,8 @@ def _counts(publication: Publication, claim: Mean, parts: Sequence[Cell]) -> lis
         if not fits:
             msg = f"claim {claim.id!r} has no count for {part.name}"
             raise LookupError(msg)
-        found.append(fits[0].value)
-    if sum(found) <= 0:
+        found.append(fits[0].interval)
+    if max(count.high for count in found) <= 0:
         msg = f"claim {claim.id!r} has counts that add up to nothing"
         raise LookupError(msg)
     return found
-
-
-def _weighted(parts: Sequence[Cell], counts: Sequence[float]) -> Interval:
-    share = 1 / sum(counts)
-    return total(part.interval * (count * share) for part, count in zip(parts, counts, strict=True))

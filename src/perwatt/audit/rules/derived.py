@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from perwatt.audit.finding import Check, Finding, of
+from perwatt.audit.finding import Check, Finding, Severity, of
 from perwatt.audit.interval import Interval
 from perwatt.audit.tables import Cell, Publication
 
 __all__ = ["Derivation", "Derived", "derivations"]
+
+_COVARIES = 1.25
+"""E[P·τ] / (E[P]·E[τ]) is 1 + ρ × the two variations: a fifth of the watts and all of the seconds
+is as much as one pair's queries show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,9 @@ class _Formula:
     from_: tuple[str, ...]
     text: str
     compute: Callable[..., Interval]
+    exact: bool = True
+    """Whatever the watts are a mean over. False: only if they are one over time, since a mean of
+    each query's watts covaries with its seconds (E[P·τ] ≠ E[P]·E[τ])."""
 
 
 _FORMULAS = (
@@ -28,9 +35,12 @@ _FORMULAS = (
         ("accuracy", "power_w", "seconds"),
         "accuracy / (power × seconds)",
         lambda a, p, s: a / (p * s),
+        exact=False,
     ),
-    _Formula("energy_j", ("power_w", "seconds"), "power × seconds", lambda p, s: p * s),
-    _Formula("ipj", ("ipw", "seconds"), "IPW / seconds", lambda w, s: w / s),
+    _Formula(
+        "energy_j", ("power_w", "seconds"), "power × seconds", lambda p, s: p * s, exact=False
+    ),
+    _Formula("ipj", ("ipw", "seconds"), "IPW / seconds", lambda w, s: w / s, exact=False),
 )
 """In order of preference: a cell is recomputed once from its own row, by the first that can."""
 
@@ -43,6 +53,16 @@ class Derivation:
     operands: tuple[Cell, ...]
     recomputed: Interval
     formula: str
+    exact: bool
+    """False: it may miss for watts that are a mean of each query's (`_Formula.exact`)."""
+
+    @property
+    def severity(self) -> Severity:
+        """A note where it may be only that the watts are a mean of each query's."""
+        if not self.exact and 1 / _COVARIES <= self.factor <= _COVARIES:
+            return "note"
+        one_table = all(operand.table == self.target.table for operand in self.operands)
+        return "contradiction" if one_table else "unsupported"
 
     @property
     def holds(self) -> bool:
@@ -78,7 +98,7 @@ def _of_cells(cells: Iterable[Cell], done: set[str]) -> Iterator[Derivation]:
             if cell.role == formula.role and all(role in by_role for role in formula.from_):
                 operands = tuple(by_role[role] for role in formula.from_)
                 recomputed = formula.compute(*(operand.interval for operand in operands))
-                yield Derivation(cell, operands, recomputed, formula.text)
+                yield Derivation(cell, operands, recomputed, formula.text, formula.exact)
                 break
 
 
@@ -96,17 +116,23 @@ class Derived:
     def _finding(self, found: Derivation, publication: Publication) -> Finding:
         target, recomputed = found.target, found.recomputed
         value = target.text(recomputed.middle)
-        tables = {target.table, *(operand.table for operand in found.operands)}
-        apart = "" if len(tables) == 1 else f" (from {', '.join(sorted(tables - {target.table}))})"
+        others = {operand.table for operand in found.operands} - {target.table}
+        apart = f" (from {', '.join(sorted(others))})" if others else ""
+        times = f": {found.factor:.3g} times that" if found.factor else ""
+        within = (
+            f"a note within {_COVARIES - 1:.0%}: watts may be a mean of each query's, not of time"
+        )
+        assumed = "" if found.exact else f"; {within}"
         return Finding(
             rule=self.name,
-            severity="contradiction" if len(tables) == 1 else "unsupported",
+            severity=found.severity,
             sentence=f"{target.name} is printed as {target.printed.text}, and {found.formula}"
-            f"{apart} gives {value}: {found.factor:.3g} times that.",
+            f"{apart} gives {value}{times}.",
             cells=of(target, *found.operands),
             recomputed=value,
             tolerance=f"rounding of the digits allows {target.text(recomputed.low)} to "
-            f"{target.text(recomputed.high)}",
-            consistent=f"{target.column} = {value}",
+            f"{target.text(recomputed.high)}{assumed}",
+            consistent=f"{target.column} = {value}"
+            + ("" if found.exact else ", or that its watts are a mean of each query's"),
             leaning=publication.leaning_on((target,)),
         )

@@ -50,7 +50,8 @@ class Disagreement:
             f"the same thing, is {second.printed.text} ({second.unit}).{why}",
             cells=of(first, second),
             recomputed=None if apart is None else f"the second is {apart:.4g} times the first",
-            tolerance="rounding of both" + (" and the ± printed" if first.printed.spread else ""),
+            tolerance="rounding of both"
+            + (" and the ± printed" if first.printed.spread or second.printed.spread else ""),
             consistent="one number in both places, or what makes them two things",
             leaning=publication.leaning_on((first, second)),
         )

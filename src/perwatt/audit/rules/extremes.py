@@ -28,14 +28,16 @@ class Extremes:
                 stated = stated * cells[0].scale
             pick = max if claim.which == "largest" else min
             best = pick(cells, key=lambda cell: cell.value)
-            own = all(best.keys.get(key) == value for key, value in claim.winner.items())
-            if own and best.interval.meets(stated):
+            # Two that are printed alike may either be the best.
+            owned = any(
+                cell.interval.meets(best.interval) and claim.winner.items() <= cell.keys.items()
+                for cell in cells
+            )
+            if owned and best.interval.meets(stated):
                 yield Check()
                 continue
             same = next((c for c in cells if c.interval.meets(stated)), None)
-            whose = [
-                c for c in cells if claim.winner and claim.winner.items() <= dict(c.keys).items()
-            ]
+            whose = [c for c in cells if claim.winner and claim.winner.items() <= c.keys.items()]
             of_it = f"; {whose[0].name} is {whose[0].printed.text}" if whose else ""
             other = f"; {printed.text} is {same.row}'s" if same is not None else ""
             yield Check(

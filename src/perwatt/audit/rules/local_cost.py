@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from perwatt.audit.finding import Check, Finding, of
 from perwatt.audit.interval import Interval
+from perwatt.audit.rules.linear_savings import router_accuracy
 from perwatt.audit.rules.savings_bound import with_shares
 from perwatt.audit.tables import Cell, Publication
 
@@ -24,7 +25,7 @@ class LocalCost:
 
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
         for saving, share in with_shares(publication):
-            if saving.keys.get("router", "1.0") != "1.0" or share.interval.low <= 0:
+            if router_accuracy(saving) != 1.0 or share.interval.low <= 0:
                 continue
             used = Interval(1.0, 1.0) - saving.interval / share.interval
             if used.high < 0:

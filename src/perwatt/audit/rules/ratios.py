@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from perwatt.audit.claims import Ratio
 from perwatt.audit.finding import Check, Finding, of
 from perwatt.audit.interval import Interval
+from perwatt.audit.printed import Printed
 from perwatt.audit.tables import Cell, Publication
 
 __all__ = ["Ratios", "pairs"]
@@ -18,10 +20,11 @@ def pairs(publication: Publication, claim: Ratio) -> Iterator[tuple[Cell, Cell]]
     def rest(cell: Cell) -> frozenset[tuple[str, str]]:
         return frozenset(pair for pair in cell.scope if pair[0] not in claim.across)
 
-    below = {rest(cell): cell for cell in publication.find(claim.to)}
+    below: dict[frozenset[tuple[str, str]], list[Cell]] = defaultdict(list)
+    for cell in publication.find(claim.to):
+        below[rest(cell)].append(cell)
     for cell in publication.find(claim.of):
-        if rest(cell) in below:
-            yield cell, below[rest(cell)]
+        yield from ((cell, other) for other in below[rest(cell)] if other is not cell)
 
 
 class Ratios:
@@ -61,7 +64,13 @@ class Ratios:
                 cells=of(above, below),
                 recomputed=f"{value:.4g}x",
                 tolerance=f"rounding of both allows {ratio.low:.3g}x to {ratio.high:.3g}x",
-                consistent=f"a range that reaches {value:.2g}x",
+                consistent=_consistent(claim, printed, value),
                 leaning=(claim.says,),
             )
         )
+
+
+def _consistent(claim: Ratio, printed: Printed, value: float) -> str:
+    if "–" in printed.text:
+        return f"a range that reaches {value:.3g}x"
+    return f"{value:.3g}x" if claim.bound == "about" else f"{claim.bound} {value:.3g}x"

@@ -24,16 +24,19 @@ class SharesOfCounts:
             if not {"count", "share"} <= roles.keys():
                 continue
             count, share = roles["count"], roles["share"]
-            whole = next(
-                (counts[count.scope - {k}] for k in count.scope if count.scope - {k} in counts),
-                None,
-            )
-            if whole is None:
+            # A row of two keys may have a total over either: a share of one of them is enough.
+            wholes = [
+                counts[count.scope - {key}]
+                for key in sorted(count.scope)
+                if count.scope - {key} in counts
+            ]
+            if not wholes:
                 continue
-            made = count.interval / whole.interval
-            if made.meets(share.interval):
+            if any((count.interval / one.interval).meets(share.interval) for one in wholes):
                 yield Check()
                 continue
+            whole = wholes[0]
+            made = count.interval / whole.interval
             value = share.text(made.middle)
             yield Check(
                 Finding(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from perwatt.audit.claims import Ratio
-from perwatt.audit.finding import Check, Finding, of
+from perwatt.audit.finding import Check, Finding, Severity, of
 from perwatt.audit.rules.derived import Derivation, derivations
 from perwatt.audit.rules.ratios import pairs
 from perwatt.audit.tables import Publication
@@ -18,13 +18,18 @@ _ROWS = 3
 _WIDTH = 1.10
 """Largest factor over smallest, for them to be one factor."""
 
+_MILDEST_FIRST: tuple[Severity, ...] = ("note", "unsupported", "contradiction")
+
 
 class Systematic:
     """Among cells that do not follow from their rows: a group that is off alike, whole."""
 
     name = "systematic-factor"
     recomputes = "whether cells that do not follow from their rows are off by one factor"
-    formula = "factor = recomputed / printed; one factor if all are within 10% of each other"
+    formula = (
+        "factor = recomputed / printed; one factor if all are within 10% of each other, and nearer "
+        "to each other than to 1"
+    )
 
     def __call__(self, publication: Publication, /) -> Iterator[Check]:
         groups: dict[tuple[str, str, str, str], list[Derivation]] = defaultdict(list)
@@ -38,7 +43,7 @@ class Systematic:
             names = frozenset(found.target.name for found in group)
             factors = [found.factor for found in group]
             off = all(not found.holds for found in group) and min(factors) > 0
-            if not off or max(factors) / min(factors) > _WIDTH:
+            if not off or not _one_factor(min(factors), max(factors)):
                 yield Check()
             elif names not in told:
                 told.add(names)
@@ -52,7 +57,7 @@ class Systematic:
         claims = _mended_claims(publication, mended)
         return Finding(
             rule=self.name,
-            severity="contradiction",
+            severity=min((found.severity for found in group), key=_MILDEST_FIRST.index),
             sentence=f"{where} is off by one factor: what the rows give is {low:.2f}–{high:.2f} "
             f"times what is printed.{''.join(f' {claim}' for claim in claims)}",
             cells=of(*(found.target for found in group)),
@@ -60,10 +65,17 @@ class Systematic:
                 f"{found.target.row}: {found.target.text(found.recomputed.middle)}"
                 for found in group
             ),
-            tolerance=f"factors within {_WIDTH - 1:.0%} of each other, over {_ROWS} rows or more",
+            tolerance=f"factors within {_WIDTH - 1:.0%} of each other, and nearer to each other "
+            f"than to 1, over {_ROWS} rows or more",
             consistent=f"{group[0].target.column} = {group[0].formula} in these rows too",
             leaning=publication.leaning_on(tuple(found.target for found in group)),
         )
+
+
+def _one_factor(low: float, high: float) -> bool:
+    """Rows that are off by 1% here and 5% there are off, and by no one factor."""
+    from_one = max(low, 1 / high)
+    return high / low <= min(_WIDTH, from_one)
 
 
 def _mended_claims(publication: Publication, mended: dict[str, float]) -> list[str]:
