@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
 from emulated.runs import Answered, write_run_directory
+from perwatt.report import served_runs
 from perwatt.report.served import served_app
+from perwatt.report.served_runs import Library
 
 Get = Callable[..., tuple[int, str]]
 
@@ -59,7 +63,7 @@ async def _ask(app: Any, address: str, host: str) -> tuple[int, str]:
         "http_version": "1.1",
         "method": "GET",
         "scheme": "http",
-        "path": path,
+        "path": unquote(path),
         "raw_path": path.encode(),
         "root_path": "",
         "query_string": query.encode(),
@@ -129,6 +133,53 @@ def test_several_runs_are_one_study(get: Get) -> None:
     status, page = get("/study")
     assert status == 200
     assert "perwatt study" in page
+    assert '<a href="/">' in page
+    filtered = get("/study?q=one&workload=known")[1]
+    assert '<a href="/?q=one&amp;workload=known">' in filtered
+
+
+def test_a_directory_of_any_name_can_be_reached_by_its_links(get: Get, tmp_path: Path) -> None:
+    name = "50% off #2 ?x"
+    (tmp_path / "runs" / "two").rename(tmp_path / "runs" / name)
+    home = get("/")[1]
+    address = next(part for part in re.findall(r'href="(/run/[^"]+)"', home) if "off" in part)
+    assert quote(name, safe="") in address
+    for page in (address, address + "/requests"):
+        status, text = get(page)
+        assert status == 200, page
+        onward = re.findall(r'(?:href|action)="(/run/[^"]+)"', text)
+        assert onward
+        assert all(link.startswith(address) for link in onward), onward
+
+
+def test_a_page_in_the_making_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [Answered(pair="a", item="q", score=1.0, energy_j=1.0)]
+    write_run_directory(tmp_path / "one", answers)
+    library = Library([tmp_path])
+    begun, free = threading.Event(), threading.Event()
+
+    def slow(_: object) -> str:
+        begun.set()
+        assert free.wait(30)
+        return "made"
+
+    monkeypatch.setattr(served_runs, "load_run", lambda path: path)
+    monkeypatch.setattr(served_runs, "render_report", slow)
+    run = library.runs()[0]
+    pages: list[str] = []
+    first = threading.Thread(target=lambda: pages.append(library.page(run)))
+    first.start()
+    assert begun.wait(30)
+    listed: list[object] = []
+    other = threading.Thread(target=lambda: listed.append(library.run("one")), daemon=True)
+    other.start()
+    other.join(20)
+    free.set()
+    first.join(30)
+    assert listed == [run]
+    assert pages == ["made"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +191,9 @@ def test_several_runs_are_one_study(get: Get) -> None:
         ("/run/one/requests?page=0", 400, "Pages count from 1"),
         ("/run/one/requests?order=size", 400, "Known: sent"),
         ("/run/one/requests?right=maybe", 400, "Known: right"),
-        ("/run/..%2f..%2fetc/requests", 404, ""),
+        ("/run/..%2f..%2fetc/requests", 404, "There is no page"),
+        ("/nothing", 404, "There is no page"),
+        ("/api/nothing", 404, '{"error":"There is no page'),
     ],
 )
 def test_bad_addresses_get_a_sentence(get: Get, address: str, status: int, says: str) -> None:

@@ -15,7 +15,13 @@ import msgspec
 
 from perwatt.core.errors import MissingExtraError, PerwattError
 from perwatt.report.page import asset, script_hash
-from perwatt.report.served_pages import request_page, requests_page, run_bar, runs_page
+from perwatt.report.served_pages import (
+    request_page,
+    requests_page,
+    run_bar,
+    runs_page,
+    study_bar,
+)
 from perwatt.report.served_requests import choices_of, find_requests, one_request, wanted
 from perwatt.report.served_runs import Library, Listed
 from perwatt.report.study_page import render_study
@@ -110,11 +116,12 @@ def served_app(directories: Sequence[Path], hosts: Sequence[str] = ()) -> Starle
 
     def study(request: Request) -> Response:
         shown = _filtered(library.runs(), request.query_params)
-        return page(render_study(library.study([run for run in shown if not run.problem])))
+        made = render_study(library.study([run for run in shown if not run.problem]))
+        return page(_with_bar(made, study_bar(request.query_params)))
 
     def run(request: Request) -> Response:
         found = readable(request)
-        return page(library.page(found).replace("<main", run_bar(found) + "<main", 1))
+        return page(_with_bar(library.page(found), run_bar(found)))
 
     def requests(request: Request) -> Response:
         found, asked = readable(request), wanted(request.query_params)
@@ -124,6 +131,9 @@ def served_app(directories: Sequence[Path], hosts: Sequence[str] = ()) -> Starle
 
     def one(request: Request) -> Response:
         return page(request_page(*asked_for(request)))
+
+    def elsewhere(request: Request, _: Exception) -> Response:
+        return told(request, 404, f"There is no page {request.url.path!r} here.")
 
     def api_run(request: Request) -> Response:
         return data(summarise_run(load_tables(readable(request).path)))
@@ -144,8 +154,13 @@ def served_app(directories: Sequence[Path], hosts: Sequence[str] = ()) -> Starle
             route("/api/run/{run}/requests", api_requests),
             route("/api/run/{run}/request", lambda request: data(asked_for(request)[1])),
         ],
+        exception_handlers={404: elsewhere},
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, *hosts])],
     )
+
+
+def _with_bar(page: str, bar: str) -> str:
+    return page.replace("<main", bar + "<main", 1)
 
 
 class _NotFoundError(Exception):

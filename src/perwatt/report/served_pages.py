@@ -22,7 +22,7 @@ from perwatt.report.served_runs import Listed
 from perwatt.report.timeline import lanes, power_ticks
 from perwatt.report.view import NARROW, WIDE, Figure
 
-__all__ = ["request_page", "requests_page", "run_bar", "runs_page"]
+__all__ = ["request_page", "requests_page", "run_bar", "runs_page", "study_bar"]
 
 COLUMNS = (
     ("accuracy", "Accuracy"),
@@ -65,7 +65,7 @@ def runs_page(
         {
             "run": run,
             "started": str(run.about.get("started", "–")).replace("T", " ")[:16],
-            "address": f"/run/{run.id}",
+            "address": run.address,
             "pairs": [
                 {
                     "label": row.get("label") or row.get("pair") or DASH,
@@ -93,7 +93,16 @@ def run_bar(run: Listed) -> str:
     """What leads from a run's page back to the list, and on to its requests."""
     return (
         '<nav class="bar" aria-label="Served report"><a href="/">All runs</a>'
-        f' <a href="/run/{escape(run.id)}/requests">Each request of {escape(run.id)}</a></nav>'
+        f' <a href="{run.address}/requests">Each request of {escape(run.id)}</a></nav>'
+    )
+
+
+def study_bar(query: Mapping[str, str]) -> str:
+    """What leads from a study back to the list of the runs that it is of."""
+    address = "/?" + urlencode(dict(query)) if query else "/"
+    return (
+        '<nav class="bar" aria-label="Served report">'
+        f'<a href="{escape(address)}">The runs of this study</a></nav>'
     )
 
 
@@ -169,7 +178,7 @@ def _listed(run: Listed, row: Mapping[str, Any]) -> dict[str, Any]:
     score = row.get("score")
     return {
         **row,
-        "address": f"/run/{run.id}/request?" + urlencode({"id": row["request_id"]}),
+        "address": f"{run.address}/request?" + urlencode({"id": row["request_id"]}),
         "took": seconds_text(took),
         "took_s": took,
         "joules": joules(row["energy_gross_j"], row.get("energy_low_j"), row.get("energy_high_j")),
@@ -181,7 +190,7 @@ def _listed(run: Listed, row: Mapping[str, Any]) -> dict[str, Any]:
 def _page_link(run: Listed, asked: Wanted, page: int) -> str:
     query = {**asked.only, "right": asked.right, "q": asked.words, "order": asked.order}
     kept = {name: value for name, value in query.items() if value}
-    return f"/run/{run.id}/requests?" + urlencode({**kept, "page": page})
+    return f"{run.address}/requests?" + urlencode({**kept, "page": page})
 
 
 def _before(row: Mapping[str, Any], name: str) -> str:

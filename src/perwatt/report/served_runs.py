@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -31,12 +33,17 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the list."""
 
     id: str
-    """In addresses: its directory's name, and a number where two have the same."""
+    """Its directory's name, and a number where two have the same."""
     path: Path
     about: dict[str, Any]
     """run.json; empty where it cannot be read."""
     problem: str | None = None
     """Why it cannot be shown."""
+
+    @property
+    def address(self) -> str:
+        """Of its report: a directory may be called `50% off #2`, and an address may not."""
+        return "/run/" + quote(self.id, safe="", errors="replace")
 
     @property
     def workload(self) -> str:
@@ -58,12 +65,15 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Library:
-    """Safe to use from several threads, of which one at a time computes: memory is short."""
+    """Safe to use from several threads, of which one at a time computes, memory being short; what
+    is known already waits for nobody."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
         self._directories = tuple(directories)
         self._made: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        """Of what is known: never held while anything is read or computed."""
+        self._computing = threading.Lock()
 
     def runs(self) -> list[Listed]:
         """All of now, newest first; one that cannot be read is listed with its problem."""
@@ -73,7 +83,7 @@ class Library:
             name = path.resolve().name
             seen[name] = seen.get(name, 0) + 1
             own = name if seen[name] == 1 else f"{name}~{seen[name]}"
-            found.append(self._kept("about", path, partial(_listed, path, own)))
+            found.append(self._kept("about", path, partial(_listed, path, own), long=False))
         return sorted(found, key=lambda run: str(run.about.get("started", "")), reverse=True)
 
     def run(self, run_id: str) -> Listed | None:
@@ -96,20 +106,35 @@ class Library:
 
     def study(self, runs: Sequence[Listed]) -> StudySummary:
         """Of those runs together. Not kept: which runs it is of changes with every filter."""
-        with self._lock, open_study([run.path for run in runs]) as study:
+        with self._computing, open_study([run.path for run in runs]) as study:
             return summarise_study(study)
 
-    def _kept(self, what: str, path: Path, make: Callable[[], Made]) -> Made:
-        stamp = _stamp(path)
+    def _kept(self, what: str, path: Path, make: Callable[[], Made], *, long: bool = True) -> Made:
+        key, stamp = (what, str(path)), _stamp(path)
+        made: Made
+        if known := self._known(key, stamp):
+            (made,) = known
+            return made
+        with self._computing if long else nullcontext():
+            if known := self._known(key, stamp):  # made while this one waited
+                (made,) = known
+                return made
+            made = make()
         with self._lock:
-            key = (what, str(path))
-            known = self._made.pop(key, None)
-            made = known[1] if known and known[0] == stamp else make()
             self._made[key] = stamp, made
             pages = [k for k in self._made if k[0] == "page"]
             for old in pages[: max(0, len(pages) - KEPT)]:
                 del self._made[old]
-            return made
+        return made
+
+    def _known(self, key: tuple[str, str], stamp: tuple[int, ...]) -> tuple[Any] | None:
+        """What was made of the run as it is now, and from here on the last to be forgotten."""
+        with self._lock:
+            known = self._made.pop(key, None)
+            if known is None or known[0] != stamp:
+                return None
+            self._made[key] = known
+            return (known[1],)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
