@@ -66,6 +66,34 @@ def test_how_a_run_was_asked_tells_pairs_apart(tmp_path: Path) -> None:
         ]
 
 
+def with_cap(run_dir: Path, max_tokens: int | None, workload: str = "known") -> None:
+    run = json.loads((run_dir / "run.json").read_text())
+    run["spec"]["max_tokens"] = max_tokens
+    run["workload"]["name"] = workload
+    (run_dir / "run.json").write_text(json.dumps(run))
+
+
+def test_one_workload_with_unlike_max_tokens_makes_two_pairs(tmp_path: Path) -> None:
+    for name, cap, load in (("a", 64, "closed:1"), ("b", 512, "closed:1"), ("c", None, "closed:8")):
+        with_cap(run_of(tmp_path / name, 1.0, load), cap)
+    with open_study([tmp_path]) as study:
+        assert [(pair.label, pair.runs) for pair in study.pairs] == [
+            ("M · max tokens 64 · closed:1", (0,)),
+            ("M · max tokens 512 · closed:1", (1,)),
+            ("M · max tokens by item · closed:8", (2,)),
+        ]
+        assert [len(group) for group in closed_groups(study)] == [1, 1, 1]
+        assert study.pairs[0].asked == {"max_tokens": "64"}
+
+
+def test_unlike_workloads_may_have_unlike_max_tokens(tmp_path: Path) -> None:
+    for name, cap in (("short", 64), ("long", 512)):
+        with_cap(run_of(tmp_path / name, 1.0), cap, workload=name)
+    with open_study([tmp_path]) as study:
+        (pair,) = study.pairs
+        assert (pair.label, pair.runs, pair.asked) == ("M", (0, 1), {})
+
+
 def test_runs_of_one_pair_are_put_together(tmp_path: Path) -> None:
     run_of(tmp_path / "a", 1.0)
     run_of(tmp_path / "b", 3.0, settings={"threads": 2, "parallel": 16, "not_sent": ["top_k"]})

@@ -31,7 +31,9 @@ _ASKED = (
     "effort",
     "extra_body",
 )
-"""Of a run's spec, what changes answers and joules; not `max_tokens`, which goes by workload."""
+"""Of a run's spec, what changes answers and joules."""
+_CAP = "max_tokens"
+"""So does this one, but it goes by workload: see `_capped`."""
 _FOLLOW = ("parallel", "not_sent")
 """Settings that follow from the load, or that were not in force."""
 
@@ -45,15 +47,18 @@ def find_pairs(runs: Sequence[OpenRun]) -> tuple[list[StudyPair], list[StudyFaul
     A name is no identity: runs of one name, whose engine, precision, weights or settings differ,
     are pairs of their own, and their keys and labels say in what.
     """
+    capped = _capped(runs)
     found: dict[tuple[str, str, str, What], StudyPair] = {}
     faults: list[StudyFault] = []
     for number, run in enumerate(runs):
         told = run.run.get("imported", {}).get("energy", {})
         for pair_id, identity in run.identities.items():
             what = _what(identity, run.run["spec"])
+            if (pair_id, device_of(run, identity), what) in capped:
+                what = (*what, (_CAP, _cap(run)))
             for load in loads_of(run.run):
                 pair = _pair(identity, run.ledgers.get(pair_id), device_of(run, identity), load)
-                asked = {name: value for name, value in what if name in _ASKED}
+                asked = {name: value for name, value in what if name in (*_ASKED, _CAP)}
                 pair = msgspec.structs.replace(pair, asked=asked)
                 if pair_id in told:  # another tool's joules have no ledger of ours
                     pair = msgspec.structs.replace(pair, **told[pair_id])
@@ -81,6 +86,24 @@ def _what(identity: PairIdentity, spec: Mapping[str, Any]) -> What:
     parts |= {k: v for k, v in identity.settings.items() if k not in _FOLLOW}
     parts |= {name: spec.get(name) for name in _ASKED}
     return tuple((k, f"{v}") for k, v in sorted(parts.items()) if v not in (None, {}, ""))
+
+
+def _capped(runs: Sequence[OpenRun]) -> set[tuple[str, str, What]]:
+    """(pair_id, device, what) of those that were asked one workload with unlike `max_tokens`.
+
+    Unlike ones for unlike workloads are as they should be, and make no other pair.
+    """
+    caps: dict[tuple[tuple[str, str, What], str], set[str]] = {}
+    for run in runs:
+        for pair_id, identity in run.identities.items():
+            pair = (pair_id, device_of(run, identity), _what(identity, run.run["spec"]))
+            caps.setdefault((pair, run.about.workload), set()).add(_cap(run))
+    return {pair for (pair, _), found in caps.items() if len(found) > 1}
+
+
+def _cap(run: OpenRun) -> str:
+    told = run.run["spec"].get(_CAP)
+    return "by item" if told is None else f"{told}"
 
 
 def loads_of(run: dict[str, Any]) -> tuple[str, ...]:
