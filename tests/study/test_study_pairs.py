@@ -94,6 +94,14 @@ def test_unlike_workloads_may_have_unlike_max_tokens(tmp_path: Path) -> None:
         assert (pair.label, pair.runs, pair.asked) == ("M", (0, 1), {})
 
 
+def test_two_pairs_of_one_name_alone_are_told_apart_by_their_ids(tmp_path: Path) -> None:
+    answers = [Answered(pair=p, item="q", score=1.0, energy_j=1.0) for p in ("a", "b")]
+    identities = [PairIdentity(**{**PLAIN, "pair_id": p}) for p in ("a", "b")]
+    write_run_directory(tmp_path / "r", answers, identities=identities)
+    with open_study([tmp_path]) as study:
+        assert [pair.label for pair in study.pairs] == ["M · a", "M · b"]
+
+
 def test_runs_of_one_pair_are_put_together(tmp_path: Path) -> None:
     run_of(tmp_path / "a", 1.0)
     run_of(tmp_path / "b", 3.0, settings={"threads": 2, "parallel": 16, "not_sent": ["top_k"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -184,7 +185,13 @@ def _labelled(pairs: list[StudyPair], whats: Sequence[What]) -> list[StudyPair]:
         parts += [pair.load] if len(loads) > 1 else []
         key = " · ".join((pair.pair_id, pair.device, *in_key, pair.load))
         named.append(msgspec.structs.replace(pair, key=key, label=" · ".join(parts)))
-    return named
+    shared = Counter(pair.label for pair in named)
+    return [
+        msgspec.structs.replace(pair, label=f"{pair.label} · {pair.pair_id}")
+        if shared[pair.label] > 1
+        else pair
+        for pair in named
+    ]
 
 
 def _apart(what: What, others: Sequence[What]) -> list[str]:
