@@ -173,12 +173,14 @@ def test_a_page_in_the_making_holds_up_no_other(
     first.start()
     assert begun.wait(30)
     listed: list[object] = []
-    other = threading.Thread(target=lambda: listed.append(library.run("one")), daemon=True)
+    other = threading.Thread(
+        target=lambda: listed.append((library.run("one"), len(library.pairs(run)))), daemon=True
+    )
     other.start()
     other.join(20)
     free.set()
     first.join(30)
-    assert listed == [run]
+    assert listed == [(run, 1)]
     assert pages == ["made"]
 
 
@@ -201,6 +203,7 @@ def test_bad_addresses_get_a_sentence(get: Get, address: str, status: int, says:
     assert found == status
     assert says in page
     assert "Traceback" not in page
+    assert "No run fits" not in page
 
 
 def test_another_host_name_is_refused(get: Get) -> None:

@@ -78,7 +78,7 @@ def runs_page(
     ]
     return render_page(
         "served_runs.html",
-        title=f"{len(shown)} of {len(every)} runs",
+        title="Nothing to show here" if problem else f"{len(shown)} of {len(every)} runs",
         heads=[title for _, title in COLUMNS],
         rows=rows,
         choices=choices,

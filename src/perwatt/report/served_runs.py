@@ -65,15 +65,15 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Library:
-    """Safe to use from several threads, of which one at a time computes, memory being short; what
-    is known already waits for nobody."""
+    """Safe to use from several threads. Memory being short, one report or study is computed at a
+    time, and beside it one run's row of the list; what is known already waits for nobody."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
         self._directories = tuple(directories)
         self._made: dict[tuple[str, str], tuple[tuple[int, ...], Any]] = {}
         self._lock = threading.Lock()
         """Of what is known: never held while anything is read or computed."""
-        self._computing = threading.Lock()
+        self._computing = {"page": threading.Lock(), "pairs": threading.Lock()}
 
     def runs(self) -> list[Listed]:
         """All of now, newest first; one that cannot be read is listed with its problem."""
@@ -83,7 +83,7 @@ class Library:
             name = path.resolve().name
             seen[name] = seen.get(name, 0) + 1
             own = name if seen[name] == 1 else f"{name}~{seen[name]}"
-            found.append(self._kept("about", path, partial(_listed, path, own), long=False))
+            found.append(self._kept("about", path, partial(_listed, path, own)))
         return sorted(found, key=lambda run: str(run.about.get("started", "")), reverse=True)
 
     def run(self, run_id: str) -> Listed | None:
@@ -106,16 +106,16 @@ class Library:
 
     def study(self, runs: Sequence[Listed]) -> StudySummary:
         """Of those runs together. Not kept: which runs it is of changes with every filter."""
-        with self._computing, open_study([run.path for run in runs]) as study:
+        with self._computing["page"], open_study([run.path for run in runs]) as study:
             return summarise_study(study)
 
-    def _kept(self, what: str, path: Path, make: Callable[[], Made], *, long: bool = True) -> Made:
+    def _kept(self, what: str, path: Path, make: Callable[[], Made]) -> Made:
         key, stamp = (what, str(path)), _stamp(path)
         made: Made
         if known := self._known(key, stamp):
             (made,) = known
             return made
-        with self._computing if long else nullcontext():
+        with self._computing.get(what) or nullcontext():
             if known := self._known(key, stamp):  # made while this one waited
                 (made,) = known
                 return made
