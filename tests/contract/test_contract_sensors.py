@@ -38,7 +38,7 @@ ADDRESSED = {"dcgm", "prometheus", "redfish", "remote", "replay", "scpi", "shell
 
 def knots(watts: float = 100.0) -> tuple[tuple[int, int], tuple[float, float]]:
     now = time.monotonic_ns()
-    return (now - S, now + 60 * S), (0.0, 61 * watts)
+    return (now - S, now + 600 * S), (0.0, 601 * watts)
 
 
 def trace() -> PowerTrace:
@@ -137,7 +137,7 @@ def replay(tmp_path: Path) -> Iterator[str]:
     domain = Domain(
         name="wall", kind="gauge", boundary="system", source="shelly", grade="A", device="a plug"
     )
-    samples = [PowerSample(n * S // 50, "wall", None, 40.0 + n) for n in range(200)]
+    samples = [PowerSample(n * S // 50, "wall", None, 40.0 + n) for n in range(6000)]
     file = tmp_path / "trace.csv"
     write_trace(file, [domain], samples)
     yield f"replay:{file}"

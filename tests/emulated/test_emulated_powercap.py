@@ -132,8 +132,10 @@ def test_a_reader_never_sees_half_a_number(tmp_path: Path) -> None:
     zone = EmulatedZone("package-0", (now, now + 100 * S), (0.0, 9_900_000.0))
     tree = VirtualPowercap(tmp_path, [zone])
     with tree.running():
-        seen = [energy(tree, "package-0") for _ in range(3000)]
-    assert seen == sorted(seen) and len(set(seen)) > 10
+        seen: list[int] = []
+        while len(set(seen)) < 10 or len(seen) < 3000:
+            seen.append(energy(tree, "package-0"))
+    assert seen == sorted(seen)
     tree.at(now)
     assert energy(tree, "package-0") == 0
 
@@ -144,13 +146,12 @@ def test_in_real_time_the_files_follow_the_clock(tmp_path: Path, process: bool) 
     zone = EmulatedZone("package-0", (now, now + 100 * S), (0.0, 1e5), tick_s=0.01)
     tree = VirtualPowercap(tmp_path, [zone])
     with tree.running(process=process):
-        first = energy(tree, "package-0")
-        time.sleep(0.15)
-        last = energy(tree, "package-0")
-        after_ns = time.monotonic_ns()
-    # 1000 W: a joule a millisecond. It may be late on a busy machine, but never ahead of the truth.
-    assert (last - first) / 1e6 > 50.0
-    assert last / 1e6 <= (after_ns - now) / 1e6
+        first = last = energy(tree, "package-0")
+        while (last - first) / 1e6 < 50.0:  # 1000 W: a joule a millisecond
+            time.sleep(0.01)
+            last = energy(tree, "package-0")
+            # It may be late on a busy machine, but never ahead of the truth.
+            assert last / 1e6 <= (time.monotonic_ns() - now) / 1e6
     stood = energy(tree, "package-0")
     time.sleep(0.03)
     assert energy(tree, "package-0") == stood

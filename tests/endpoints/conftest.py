@@ -269,7 +269,7 @@ def make_config(tmp_path: Path) -> Callable[..., EndpointConfig]:
             "model": "m",
             "work_dir": tmp_path,
         }
-        wait = more.pop("timeout_s", 5.0)
+        wait = more.pop("timeout_s", 60.0)
         given["timeouts"] = Timeouts(first_s=wait, chunk_s=wait)
         return EndpointConfig(**(given | more))
 
@@ -335,7 +335,7 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def gone() -> Callable[..., bool]:
-    def wait(pid: int, patience_s: float = 5.0) -> bool:
+    def wait(pid: int, patience_s: float = 60.0) -> bool:
         """Ended, or a zombie that only its parent has not yet collected."""
         end = time.monotonic() + patience_s
         while time.monotonic() < end:

@@ -172,9 +172,9 @@ def test_life_of_an_endpoint(
 
         task = asyncio.create_task(endpoint.ask(make_prompt("Tell a long story.", max_tokens=400)))
         await asyncio.sleep(0.02)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        if task.cancel():  # else the machine was held up until it had ended
+            with pytest.raises(asyncio.CancelledError):
+                await task
         assert (await endpoint.ask(make_prompt(max_tokens=4))).status == "ok"
 
     check(test)

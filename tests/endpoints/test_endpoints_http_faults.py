@@ -17,7 +17,7 @@ from perwatt.endpoints.http_exchange import Heard, Receiver, Sent, TransportErro
 Peer = Any  # of conftest.py, as is Server
 Server = Any
 Run = Callable[..., Any]
-WAIT = Timeouts(connect_s=5.0, first_s=5.0, chunk_s=5.0)
+WAIT = Timeouts(connect_s=60.0, first_s=60.0, chunk_s=60.0)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -71,7 +71,7 @@ def test_answers_that_are_none(run_bytes: Run, reply: bytes, kind: str, words: s
             return
         await peer.say(reply)
         if reply is HEAD_TOO_LONG:
-            await peer.say(b"z", 5.0)
+            await peer.say(b"z", 60.0)
 
     async def test(client: HttpClient, server: Server) -> None:
         with pytest.raises(TransportError, match=words) as caught:
@@ -86,8 +86,8 @@ def test_answers_that_are_none(run_bytes: Run, reply: bytes, kind: str, words: s
 @pytest.mark.parametrize(
     ("given", "kind", "pieces"),
     [
-        ({"first_s": 0.15}, "timeout-first", 0),
-        ({"chunk_s": 0.15}, "timeout-chunk", 1),
+        ({"first_s": 0.2}, "timeout-first", 0),
+        ({"chunk_s": 0.2}, "timeout-chunk", 1),
         ({"total_s": 0.3}, "timeout-total", 1),
     ],
 )
@@ -101,16 +101,21 @@ def test_each_wait_has_its_limit(
         await peer.say(CHUNKED)
         if pieces:
             await peer.say(b"1\r\na\r\n")
-        for _ in range(200):
+        while not peer.writer.is_closing():
             await peer.say(b"2\r\n:p\r\n", 0.02)
 
     async def test(client: HttpClient, server: Server) -> None:
+        limits = Timeouts(**{"first_s": 60.0, "chunk_s": 60.0} | given)
         words = Words()
-        with pytest.raises(TransportError) as caught:
-            await get(client, words, timeouts=Timeouts(**{"first_s": 5.0, "chunk_s": 5.0} | given))
-        assert caught.value.kind == kind
-        assert words.text.count(b"a") == pieces
-        assert words.text.count(b":p") >= 2
+        # Held up by the machine for so long, it hears of nothing before the limit.
+        for _ in range(20):
+            words = Words()
+            with pytest.raises(TransportError) as caught:
+                await get(client, words, timeouts=limits)
+            assert caught.value.kind == kind
+            if words.text.count(b"a") == pieces and words.text.count(b":p") >= 2:
+                return
+        pytest.fail(f"of what came in time only {words.text!r} was heard")
 
     run_bytes(script, test)
 
@@ -120,16 +125,16 @@ def test_chunks_move_the_limit_on(run_bytes: Run) -> None:
         await peer.request()
         await peer.say(CHUNKED)
         for _ in range(8):
-            await peer.say(b"1\r\na\r\n", 0.1)
+            await peer.say(b"1\r\na\r\n", 0.3)
         await peer.say(b"0\r\n\r\n")
 
     async def test(client: HttpClient, server: Server) -> None:
         words = Words()
-        await get(client, words, timeouts=Timeouts(first_s=5.0, chunk_s=0.5))
+        await get(client, words, timeouts=Timeouts(first_s=60.0, chunk_s=2.0))
         assert words.text == b"a" * 8
         marks = [mark for _, mark in words.pieces]
         assert marks == sorted(marks)
-        assert marks[-1] - marks[0] > 0.5e9
+        assert marks[-1] - marks[0] > 2e9
 
     run_bytes(script, test)
 
@@ -156,7 +161,7 @@ def test_connecting_has_its_limit(run_bytes: Run) -> None:
                 return caught.value.kind
 
             assert asyncio.run(go(connect_s=0.1)) == "timeout-connect"
-            assert asyncio.run(go(connect_s=5.0, total_s=0.1)) == "timeout-total"
+            assert asyncio.run(go(connect_s=60.0, total_s=0.1)) == "timeout-total"
         finally:
             for one in crowd:
                 one.close()
@@ -170,10 +175,9 @@ def test_nobody_there_and_no_such_host(run_bytes: Run) -> None:
         await client.close()
         return caught.value
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    refused = asyncio.run(go(f"http://127.0.0.1:{port}"))
+    with socket.socket() as nobody:  # bound, so that nobody else comes to listen there
+        nobody.bind(("127.0.0.1", 0))
+        refused = asyncio.run(go(f"http://127.0.0.1:{nobody.getsockname()[1]}"))
     assert refused.kind == "connect"
     assert refused.sentence == "the server cannot be reached: Connection refused"
     assert asyncio.run(go("http://no-such-host.invalid")).kind == "connect"
@@ -188,11 +192,9 @@ def test_what_follows_the_end_is_not_read_for_ever(run_bytes: Run) -> None:
 
     async def test(client: HttpClient, server: Server) -> None:
         await get(client, Words(b"END"))
-        for _ in range(300):
-            await asyncio.sleep(0.01)
-            if not client._all:
-                return
-        raise AssertionError("the connection is still open")
+        async with asyncio.timeout(60):
+            while client._all:
+                await asyncio.sleep(0.01)
 
     run_bytes(script, test)
 
@@ -214,7 +216,7 @@ def test_cancelling_closes_the_socket_at_once(run_bytes: Run) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(left.wait(), 5)  # before the client is closed
+        await asyncio.wait_for(left.wait(), 60)  # before the client is closed
 
     run_bytes(script, test)
 

@@ -103,7 +103,7 @@ def test_two_processes_make_one_file(tiny_gguf: Path, own_cache: Path) -> None:
     ]
     for worker in workers:
         worker.start()
-    paths = {results.get(timeout=20) for _ in workers}
+    paths = {results.get(timeout=120) for _ in workers}
     for worker in workers:
         worker.join()
     assert len(paths) == 1

@@ -237,12 +237,15 @@ def test_failures_have_names(
 def test_cancelling_leaves_the_server(opened: Callable[..., None], make_prompt: MakePrompt) -> None:
     async def test(fake: Any, endpoint: OllamaEndpoint, served: Served) -> None:
         fake.script = [line(**WORD), "hang"]
+        before = len(fake.requests)
         task = asyncio.create_task(endpoint.ask(make_prompt()))
+        while len(fake.requests) == before:
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(fake.abandoned.wait(), 5)
+        await asyncio.wait_for(fake.abandoned.wait(), 60)
 
     opened(test)
 
@@ -256,7 +259,7 @@ def test_a_silent_server_times_out_by_name(
         fake.script = ["hang"]
         assert (await endpoint.ask(make_prompt())).error_kind == "timeout-first"
 
-    opened(test, timeout_s=0.2)
+    opened(test, timeout_s=0.8)
 
 
 def test_the_key_goes_with_it_and_nowhere_else(

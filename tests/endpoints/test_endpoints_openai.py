@@ -165,21 +165,21 @@ def test_failures_are_replies(
 
 
 def test_timeout_is_between_chunks_and_pings_are_no_progress(ask: Callable[..., Any]) -> None:
-    slow, _ = ask(says("a"), 0.1, says("b"), 0.1, says("c"), FINISH, DONE, timeout_s=0.2)
-    assert (slow.status, slow.text) == ("ok", "abc")
-    pings = [step for _ in range(20) for step in (b": ping\n\n", 0.05)]
-    stuck, _ = ask(says("a"), *pings, FINISH, timeout_s=0.2)
+    words = (says("a"), 0.4, says("b"), 0.4, says("c"), 0.4, says("d"), 0.4, FINISH, DONE)
+    slow, _ = ask(*words, timeout_s=1.5)
+    assert (slow.status, slow.text) == ("ok", "abcd")
+    pings = [step for _ in range(600) for step in (b": ping\n\n", 0.05)]
+    stuck, _ = ask(says("a"), *pings, FINISH, timeout_s=1.0)
     assert (stuck.error_kind, stuck.text) == ("timeout-chunk", "a")
-    assert 0.15e9 <= stuck.last_chunk_ns - stuck.dispatched_ns < 0.9e9
+    assert 0.9e9 <= stuck.last_chunk_ns - stuck.dispatched_ns < 25e9
 
 
 def test_a_server_that_is_gone(make_config: Config, make_prompt: MakePrompt) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    endpoint = OpenAIEndpoint(make_config(url=url))
-    with pytest.raises(EngineError, match="No server can be reached at"):
-        asyncio.run(endpoint.open())
+    with socket.socket() as nobody:  # bound, so that nobody else comes to listen there
+        nobody.bind(("127.0.0.1", 0))
+        endpoint = OpenAIEndpoint(make_config(url=f"http://127.0.0.1:{nobody.getsockname()[1]}"))
+        with pytest.raises(EngineError, match="No server can be reached at"):
+            asyncio.run(endpoint.open())
 
 
 def test_connect_failure_after_open_is_a_reply(
@@ -213,7 +213,7 @@ def test_cancelling_closes_the_connection_at_once(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await asyncio.wait_for(fake.abandoned.wait(), 2)  # before close()
+            await asyncio.wait_for(fake.abandoned.wait(), 60)  # before close()
             await endpoint.close()
 
     asyncio.run(go())

@@ -186,9 +186,9 @@ def test_life_of_an_engine(
                     endpoint.ask(make_prompt("Go on", max_tokens=110, temperature=temperature))
                 )
                 await asyncio.sleep(0.02)
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
+                if task.cancel():  # else the machine was held up until it had ended
+                    with pytest.raises(asyncio.CancelledError):
+                        await task
             assert (await endpoint.ask(make_prompt(max_tokens=2))).status == "ok"
             return served.pids[0]
         finally:

@@ -43,7 +43,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[di
 def run(endpoint: VllmEndpoint, test: Test) -> None:
     async def go() -> None:
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 await test(endpoint, await endpoint.open())
         finally:
             await endpoint.close()

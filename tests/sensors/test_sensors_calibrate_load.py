@@ -31,7 +31,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until(done: Callable[[], bool], seconds: float = 5.0) -> bool:
+def until(done: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while not done() and time.monotonic() < end:
         time.sleep(0.02)
@@ -45,13 +45,14 @@ def test_half_of_two_cores_is_one_or_two_halves(kind: str) -> None:
         first, second = load.pids
         before = cpu_s(first), cpu_s(second)
         load.set(0.5, kind)
-        assert until(lambda: cpu_s(first) - before[0] >= 0.1)
+        least_s = 0.0 if kind.startswith("some-cores") else 0.04
+        assert until(
+            lambda: cpu_s(first) - before[0] >= 0.1 and cpu_s(second) - before[1] >= least_s
+        )
         load.set(0.0, kind)
         spent = cpu_s(first) - before[0], cpu_s(second) - before[1]
     if kind.startswith("some-cores"):
-        assert spent[1] <= 0.02
-    else:
-        assert spent[1] >= 0.04
+        assert spent[1] <= 0.02 < spent[0]
 
 
 @needs_proc

@@ -117,12 +117,11 @@ def test_a_certificate_is_checked_unless_told_otherwise(
 
 
 def test_nobody_there_and_no_such_host() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    meter = HttpMeter(parse_address("shelly", f"127.0.0.1:{port}"))
-    with pytest.raises(SensorUnavailableError, match="refuses connections"):
-        meter.get("/")
+    with socket.socket() as nobody:  # bound, so that nobody else comes to listen there
+        nobody.bind(("127.0.0.1", 0))
+        meter = HttpMeter(parse_address("shelly", f"127.0.0.1:{nobody.getsockname()[1]}"))
+        with pytest.raises(SensorUnavailableError, match="refuses connections"):
+            meter.get("/")
 
 
 def test_a_connection_that_the_meter_closed_is_opened_anew(server: MeterServer) -> None:
