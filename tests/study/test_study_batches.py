@@ -120,6 +120,84 @@ def test_a_ratio_with_spread_has_an_interval_and_a_finding(tmp_path: Path) -> No
     assert "8 in flight take" in table.finding
 
 
+@pytest.mark.parametrize(
+    ("spread", "said"),
+    [
+        (0.2, "are not shown to take fewer joules an answer than 1: 1 ["),
+        (-0.2, "more joules an answer than 1."),
+    ],
+)
+def test_a_load_that_saves_nothing_is_not_said_to_save(
+    tmp_path: Path, spread: float, said: str
+) -> None:
+    for load, sign in (("closed:1", 1.0), ("closed:8", -1.0)):
+        answers = [
+            Answered(
+                pair="m",
+                item=f"q{n}",
+                score=1.0,
+                energy_j=2.0 + (sign * spread * (-1) ** n if spread > 0 else n % 3 - sign),
+            )
+            for n in range(20)
+        ]
+        write_run_directory(tmp_path / load[-1], answers, load=load)
+    with open_study([tmp_path]) as study:
+        table = batches(study)
+    assert table is not None
+    assert said in table.finding
+
+
+def test_failed_requests_hold_places_for_a_time_that_nobody_knows(tmp_path: Path) -> None:
+    """Of 20 requests of 2 J and 4 s five failed: the 15 took 60 s, and all 20 took 40 J."""
+    for load in ("closed:1", "closed:6"):
+        answers = [
+            Answered(
+                pair="m",
+                item=f"q{n}",
+                score=1.0,
+                energy_j=2.0,
+                seconds=4.0,
+                status="error" if n < 5 else "ok",
+                completion_tokens=0 if n < 5 else 30,
+            )
+            for n in range(20)
+        ]
+        write_run_directory(tmp_path / load[-1], answers, load=load)
+    with open_study([tmp_path]) as study:
+        loaded, metrics = batches(study), efficientllm(study)
+    assert loaded is not None
+    assert metrics is not None
+    six = loaded.rows[1]
+    assert number(six["answers_per_s"]) == pytest.approx(6 / 4)
+    assert number(six["device_w"]) == pytest.approx(6 * 40 / 60)
+    for name in ("answers_per_s", "device_w"):
+        assert six[name].reason.startswith("5 of 20 requests failed: at most this")  # type: ignore[union-attr]
+    assert number(metrics.rows[1]["it"]) == pytest.approx(15 * 30 / 60)
+
+
+@pytest.mark.parametrize("hosts", [("ab", "ab"), ("ab", "cd"), (None, None)])
+def test_a_sensors_error_cancels_where_it_read_both(
+    tmp_path: Path, hosts: tuple[str | None, str | None]
+) -> None:
+    for load, host in zip(("closed:1", "closed:8"), hosts, strict=True):
+        answers = [
+            Answered(pair="m", item=f"q{n}", score=1.0, energy_j=2.0 + n % int(load[-1]))
+            for n in range(40)
+        ]
+        path = write_run_directory(tmp_path / load[-1], answers, load=load, gain=(0.5, 2.0))
+        run = json.loads((path / "run.json").read_text())
+        run["environment"]["host"] = host
+        (path / "run.json").write_text(json.dumps(run))
+    with open_study([tmp_path]) as study:
+        table = batches(study)
+    assert table is not None
+    cell = table.rows[1]["ratio"]
+    assert isinstance(cell, Estimate)
+    assert cell.low is not None
+    assert cell.high is not None
+    assert (cell.high / cell.low < 2) == (hosts == ("ab", "ab"))
+
+
 def test_one_load_alone_gives_no_table(tmp_path: Path) -> None:
     write(tmp_path, "closed:1", 4.0, 1.0)
     write(tmp_path, "poisson:3", 4.0, 1.0)

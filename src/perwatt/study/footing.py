@@ -9,6 +9,7 @@ import msgspec
 from perwatt.core.estimate import Grade, worst_grade
 from perwatt.core.study import StudyPair
 from perwatt.stats.intervals import Gain
+from perwatt.study.study import Study
 
 __all__ = ["Footing", "footing_of", "same_sensors"]
 
@@ -49,8 +50,18 @@ def footing_of(pairs: Sequence[StudyPair]) -> Footing:
     )
 
 
-def same_sensors(pairs: Sequence[StudyPair]) -> bool:
-    """Were all measured within one and the same run, so that its sensors' error, taken as a common
-    factor, cancels in ratios?"""
-    runs = {pair.runs for pair in pairs}
-    return len(runs) == 1 and len(next(iter(runs))) == 1
+def same_sensors(study: Study, pairs: Sequence[StudyPair]) -> bool:
+    """Were all measured by the same sensors, whose error, a common factor, cancels in ratios?
+
+    Two machines of one type have sensors of one name and errors of their own, so several runs must
+    say that they are of one host: the fingerprint's `host`, as `compare` has it.
+    """
+    runs = {number for pair in pairs for number in pair.runs}
+    ledgers = [study.open_runs[n].ledgers.get(pair.pair_id) for pair in pairs for n in pair.runs]
+    read_by = {None if ledger is None else (ledger.domains, ledger.grade) for ledger in ledgers}
+    if None in read_by or len(read_by) != 1 or len({pair.device for pair in pairs}) != 1:
+        return False
+    whole = [study.open_runs[number].run for number in runs]
+    hosts = {run["environment"].get("host") for run in whole}
+    asked = {str(run["spec"].get("sensors")) for run in whole}
+    return len(runs) == 1 or (None not in hosts and len(hosts) == len(asked) == 1)

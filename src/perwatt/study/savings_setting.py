@@ -17,7 +17,7 @@ from perwatt.routing.savings_plant import Plant
 from perwatt.routing.trace_demand import Demand, demand_of, shaped_demand
 from perwatt.stats.intervals import Interval
 from perwatt.study.asked import RIGHT
-from perwatt.study.footing import Footing
+from perwatt.study.footing import Footing, same_sensors
 from perwatt.study.per_correct import pair_moments
 from perwatt.study.savings_inputs import Answers, plant_of, queries_of, read_answers
 from perwatt.study.savings_sides import Sides
@@ -166,7 +166,7 @@ def _setting(
         router=router,
         plant=plant if "energy_j" in queries.local else Plant(),
         demand=demand,
-        same_sensor=len({pair.device for pair in places}) == 1,
+        same_sensor=same_sensors(study, places),
         notes=(f"Demand: {demand.source}.", *notes),
     )
 

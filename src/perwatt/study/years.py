@@ -30,13 +30,13 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
     """Items that not all of these pairs were asked."""
     undated: tuple[str, ...]
     """Labels of pairs of which a year is not known."""
-    one_run: bool
+    one_sensor: bool
     """All were measured by the same sensors, whose error cancels in ratios."""
 
     def apart(self, group: Group) -> Footing:
         """A group's footing as one side of a ratio."""
         unsure = group.footing
-        return msgspec.structs.replace(unsure, gain=(1.0, 1.0)) if self.one_run else unsure
+        return msgspec.structs.replace(unsure, gain=(1.0, 1.0)) if self.one_sensor else unsure
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,9 @@ def _dated(study: Study) -> Dated | None:
         grid=common,
         left_out=int(grid.cluster.size - common.cluster.size),
         undated=tuple(undated),
-        one_run=same_sensors([study.pairs[p] for pairs in ordered.values() for p in pairs]),
+        one_sensor=same_sensors(
+            study, [study.pairs[p] for pairs in ordered.values() for p in pairs]
+        ),
     )
 
 

@@ -10,9 +10,9 @@ import msgspec
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.intervals import Interval
-from perwatt.stats.moments import mean_interval, ratio_interval
+from perwatt.stats.moments import Moments, mean_interval, ratio_interval
 from perwatt.study.closed_loads import Loaded, closed_groups
-from perwatt.study.footing import footing_of
+from perwatt.study.footing import footing_of, same_sensors
 from perwatt.study.paired_ratio import paired_ratio
 from perwatt.study.per_correct import estimate_of
 from perwatt.study.study import Study
@@ -49,7 +49,7 @@ def batches(study: Study) -> StudyTable | None:
             "Answers per second are requests in flight over mean latency (Little's law): a closed"
             " load keeps its number in flight from first to last.",
             "The ratio to the smallest load is over the items that both were asked, paired; the"
-            " sensor's own error cancels in it.",
+            " error of a sensor that read both cancels in it.",
         ),
     )
 
@@ -63,7 +63,7 @@ _COLUMNS = (
     StudyColumn(
         name="device_w",
         title="Watts",
-        what="N × mean joules / mean latency: what all requests in flight draw together.",
+        what="N × Σ joules / Σ latency: what all requests in flight draw together.",
     ),
     StudyColumn(name="answers_per_s", title="Answers/s", what="N / mean latency."),
     StudyColumn(name="latency_s", title="Latency", what="Mean from dispatch to the last token."),
@@ -90,7 +90,7 @@ def _row(loaded: Loaded) -> dict[str, StudyCell]:
         "in_flight": n,
         "accuracy": estimate_of(mean_interval(moments, "score"), "share"),
         "latency_s": estimate_of(latency, "s"),
-        "answers_per_s": estimate_of(_over(n, latency), "1/s"),
+        "answers_per_s": _cautioned(estimate_of(_over(n, latency), "1/s"), moments),
     }
     if footing.why_not:
         unknown = Estimate(value=None, n=moments.clusters, reason=footing.why_not)
@@ -103,16 +103,27 @@ def _row(loaded: Loaded) -> dict[str, StudyCell]:
         moments, "energy_gross_j", "completion_tokens", footing.gain, zero="no token was made"
     )
     ipj = ratio_interval(moments, "score", "energy_gross_j", footing.gain)
+    # Joules are of all answers asked for, seconds of those served: both sums over one time.
+    per_served = n * moments.answers / max(1, moments.served)
     return {
         **row,
         "energy_gross_j": estimate_of(energy, "J", pair),
         "j_per_token": estimate_of(per_token, "J", pair),
-        "device_w": estimate_of(_over(n, latency, energy), "W", pair),
+        "device_w": _cautioned(estimate_of(_over(per_served, latency, energy), "W", pair), moments),
         "ipj": estimate_of(ipj, "1/J", pair),
     }
 
 
-def _over(n: int, latency: Interval, energy: Interval | None = None) -> Interval:
+def _cautioned(found: Estimate, moments: Moments) -> Estimate:
+    """How long a request that failed held its place, nobody knows."""
+    failed = moments.answers - moments.served
+    if not failed or found.value is None:
+        return found
+    why = f"{failed} of {moments.answers} requests failed: at most this, their time is not counted"
+    return msgspec.structs.replace(found, reason=found.reason or why)
+
+
+def _over(n: float, latency: Interval, energy: Interval | None = None) -> Interval:
     """n × energy / latency; without `energy`, n / latency. Bounds are put together at their
     worst, so that the interval is not too narrow for want of their correlation."""
     for part in (latency, *([energy] if energy else [])):
@@ -138,8 +149,7 @@ def joules_ratio(study: Study, base: Loaded, loaded: Loaded) -> Estimate:
     """Mean joules of an answer at `base` over those at `loaded`, over the items both were asked."""
     pairs = (base.pair, loaded.pair)
     footing = footing_of(pairs)
-    if not footing.why_not:
-        # One sensor: what it is off by is in both.
+    if same_sensors(study, pairs):  # what it is off by is in both
         footing = msgspec.structs.replace(footing, gain=(1.0, 1.0))
     return paired_ratio(study, base.index, loaded.index, "e", "energy", footing)
 
@@ -163,7 +173,13 @@ def _finding(found: Sequence[tuple[Estimate, Loaded, Loaded]]) -> str:
     if not found:
         return ""
     ratio, base, top = max(found, key=lambda each: each[0].value or 0.0)
+    bounds = [ratio.value or 0.0, ratio.low or 0.0, ratio.high or 0.0]
+    word, who = "fewer", f"{top.pair.label}: {top.in_flight} in flight"
+    if 0 < bounds[2] < 1:
+        word, bounds = "more", [1 / bounds[0], 1 / bounds[2], 1 / bounds[1]]
+    times = "{:.3g} [{:.3g}, {:.3g}] times".format(*bounds)
+    if bounds[1] > 1:
+        return f"{who} take {times} {word} joules an answer than {base.in_flight}."
     return (
-        f"{top.pair.label}: {top.in_flight} in flight take {ratio.value:.1f}"
-        f" [{ratio.low:.1f}, {ratio.high:.1f}] times fewer joules an answer than {base.in_flight}."
+        f"{who} are not shown to take fewer joules an answer than {base.in_flight}: {times} fewer."
     )

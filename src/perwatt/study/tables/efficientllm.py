@@ -11,7 +11,7 @@ from perwatt.stats.intervals import Interval
 from perwatt.stats.moments import Moments, mean_interval
 from perwatt.study.paired_ratio import paired_ratio
 from perwatt.study.pairs import loads_of
-from perwatt.study.per_correct import estimate_of, pair_moments
+from perwatt.study.per_correct import estimate_of, pair_moments, scaled
 from perwatt.study.power_window import Watched, watched
 from perwatt.study.study import Study
 
@@ -37,7 +37,12 @@ def efficientllm(study: Study) -> StudyTable | None:
                 "amu_share": _share(study, pair, seen),
                 "pcu": seen.utilization,
                 "al": estimate_of(latency, "s"),
-                "it": estimate_of(_quotient(tokens, latency, "its latency is zero"), "1/s"),
+                "it": scaled(
+                    estimate_of(_quotient(tokens, latency, "its latency is zero"), "1/s"),
+                    # Tokens are a mean over all asked, seconds over those served.
+                    moments.answers / max(1, moments.served),
+                    "1/s",
+                ),
                 "aec": _mean_power(study, pair),
                 "mcr": _compression(study, (pair, moments), found),
             }
@@ -79,7 +84,7 @@ _COLUMNS = (
     StudyColumn(
         name="it",
         title="IT",
-        what="Inference throughput (eq. 6): Σ output tokens / Σ seconds of requests.",
+        what="Inference throughput (eq. 6): Σ output tokens / Σ seconds of requests served.",
     ),
     StudyColumn(
         name="aec",

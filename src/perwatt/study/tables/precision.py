@@ -15,7 +15,7 @@ from perwatt.stats.moments import Moments
 from perwatt.study.cells import rolled
 from perwatt.study.estimates import Factor, log_ratio, mean_of
 from perwatt.study.figures import figure_columns, figures
-from perwatt.study.footing import Footing, footing_of
+from perwatt.study.footing import Footing, footing_of, same_sensors
 from perwatt.study.item_grid import item_grid
 from perwatt.study.study import Study
 from perwatt.study.unpaired import difference, unpaired_ratio
@@ -76,7 +76,7 @@ def precision_table(study: Study) -> StudyTable | None:
         notes=(
             "The widest is the one with the most bits to a weight by its name; the first met, where"
             " two have as many.",
-            "Where both were measured in one run their sensor's own error cancels in the ratio.",
+            "Where the same sensor read both, its own error cancels in the ratio.",
             f"Pairs of more than {_PAIRED} items are compared unpaired: what items have in common"
             " is not taken out, which can only widen the interval of a positive correlation.",
         ),
@@ -101,7 +101,7 @@ def _group(study: Study, sums: dict[int, Moments], group: Sequence[int]) -> list
     grid = item_grid(study, [[number] for number in group]) if small else None
     for place, number in enumerate(others, start=1):
         row = _row(study, sums[number], number)
-        footing, same = _shared(study.pairs[number], study.pairs[widest])
+        footing, same = _shared(study, study.pairs[number], study.pairs[widest])
         both = grid.common((0, place)) if grid is not None else None
         if both is not None and both.cluster.size:
             row["compared"] = f"{both.cluster.size} items, paired"
@@ -142,13 +142,13 @@ def _row(study: Study, moments: Moments, number: int) -> Row:
     return {**about, **figures(moments, pair, _FIGURES)}
 
 
-def _shared(pair: StudyPair, widest: StudyPair) -> tuple[Footing, bool]:
+def _shared(study: Study, pair: StudyPair, widest: StudyPair) -> tuple[Footing, bool]:
     """What their joules rest on, and whether one sensor read both."""
     footing = footing_of([pair, widest])
     if footing.why_not is None and pair.grade != widest.grade:
         why = f"their joules are of unlike grades, {pair.grade} and {widest.grade}"
         footing = msgspec.structs.replace(footing, why_not=why)
-    return footing, pair.runs == widest.runs and len(pair.runs) == 1
+    return footing, same_sensors(study, [pair, widest])
 
 
 def _on(ratio: Estimate, footing: Footing) -> Estimate:

@@ -42,7 +42,7 @@ def progress(study: Study) -> StudyTable | None:
     notes = [
         "A year is what was measured of it here, not the best there was: its row moves with the "
         "choice of pairs. Years of models mix devices, and the other way round.",
-        "Sensors' errors cancel in a ratio where one run measured all; else each is drawn apart.",
+        "Sensors' errors cancel in a ratio where the same ones read all; else each is drawn apart.",
     ]
     if of.left_out:
         notes.append(f"{of.left_out} items that not all of these pairs were asked are left out.")

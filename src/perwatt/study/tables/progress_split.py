@@ -81,7 +81,7 @@ def progress_split(study: Study) -> StudyTable | None:
             "numbers, not of two causes.",
             "From: the first model year on its earliest device year; to: the last model year on "
             "its latest. Pairs within a cell have equal weight.",
-            "Each cell's sensor errs on its own, unless one run measured all.",
+            "Each cell's sensor errs on its own, unless the same one read all.",
         ),
     )
 
