@@ -118,3 +118,19 @@ def test_against_brute_force(items: list[tuple[list[float], ...]]) -> None:
             table = difficulty(study)
     for p, level in enumerate(("≤4B", "≤8B", "≤235B", "unsolved")):
         assert named(table, level, "active parameters")["items"] == smallest.count(p)
+
+
+def test_the_cheapest_solver_is_not_told_where_one_has_no_joules(tmp_path: Path) -> None:
+    """Both 4B pairs solve all; of one answer of the cheaper nobody knows the joules."""
+    answers = [
+        Answered(pair=p, item=f"q{n}", score=1.0, energy_j=None if p == TINY and not n else joules)
+        for p, joules in ((TINY, 1.0), ("Qwen3-4B", 5.0))
+        for n in range(6)
+    ]
+    write_run_directory(tmp_path / "a", answers)
+    with open_study([tmp_path / "a"]) as study:
+        row = named(difficulty(study), "≤4B", "active parameters")
+    joules = row["joules"]
+    assert isinstance(joules, Estimate)
+    assert joules.value is None
+    assert joules.reason == "1 of 6 requests have no energy"

@@ -140,8 +140,11 @@ def _fetch(
     """Columns by item that was asked of all of `pairs` and judged, and how many were not."""
     of = ", ".join(f"({pair}, {level[pair]})" for pair in pairs)
     inner = tries(study, f"{WORKLOAD} = $workload AND pair IN ({', '.join(map(str, pairs))})")
+    # Which solver is the cheapest is not known unless each was metered.
+    cheapest = "CASE WHEN count(*) {0} = count(e) {0} THEN min(e) {0} END"
     solvers = ", ".join(
-        f"min(e) FILTER (p >= {RIGHT} AND size = {size}) AS solver_{size}" for size in range(_SIZES)
+        f"{cheapest.format(f'FILTER (p >= {RIGHT} AND size = {size})')} AS solver_{size}"
+        for size in range(_SIZES)
     )
     sql = (
         f"SELECT dense_rank() OVER (ORDER BY {asked_of(study).cluster}) - 1 AS cluster, "
