@@ -52,6 +52,7 @@ def test_no_two_models_share_a_spelling_and_each_has_its_source() -> None:
     keys = Counter(key for m in models() for key in {model_key(n) for n in (m.name, *m.aliases)})
     assert [key for key, count in keys.items() if count > 1 or not key] == []
     assert all(m.source and m.year for m in models())
+    assert all(m.attention.source for m in models() if m.attention)
 
 
 @pytest.mark.parametrize(

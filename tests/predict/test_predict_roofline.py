@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from perwatt.core.records import PairIdentity
 from perwatt.predict.devices import Device, find_device
-from perwatt.predict.models import ModelFacts
+from perwatt.predict.models import ModelFacts, find_model
 from perwatt.predict.roofline import (
     NoRoofline,
     Roofline,
@@ -72,6 +72,33 @@ def test_context_is_read_at_every_step_where_its_size_is_known() -> None:
     work = Work(prompt_tokens=0, decode_tokens=10, output_tokens=11, context_tokens=50_000)
     assert found(work, weights).decode_bytes == pytest.approx(10 * 2e9 + 50_000 * 1e5)
     assert found(work).decode_bytes == pytest.approx(10 * 2e9)
+
+
+def test_the_share_of_the_cache_grows_with_the_context() -> None:
+    weights = Weights(parameters=1e9, active=1e9, size_bytes=2e9, kv_bytes_per_token=1e5)
+
+    def share(context: int) -> float | None:
+        work = Work(
+            prompt_tokens=0, decode_tokens=10, output_tokens=11, context_tokens=10 * context
+        )
+        return found(work, weights).kv_share
+
+    assert share(20_000) == pytest.approx(0.5)  # as many bytes as the weights
+    assert share(0) == 0.0
+    assert found(Work(prompt_tokens=0, decode_tokens=10, output_tokens=11)).kv_share is None
+
+
+def test_the_cache_of_a_known_model_is_that_of_its_layers_and_heads() -> None:
+    """The usual 128 KiB a token of Llama 3.1 8B, whatever its weights' precision."""
+    for name, kib in (("Llama-3.1-8B", 128), ("Qwen3-8B-Q4_K_M.gguf", 144), ("SmolLM2-135M", 22.5)):
+        facts = find_model(name)
+        own = weights_of(identity(parameters=1000, model_bytes=600, precision="q4_0"), facts)
+        assert isinstance(own, Weights)
+        assert own.kv_bytes_per_token == kib * 1024
+    windowed = find_model("google/gemma-3-4b-it")  # five of its six layers see 1,024 tokens alone
+    own = weights_of(identity(parameters=1000, model_bytes=600), windowed)
+    assert isinstance(own, Weights)
+    assert own.kv_bytes_per_token is None
 
 
 def test_experts_touch_more_weights_as_the_batch_grows() -> None:

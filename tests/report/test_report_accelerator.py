@@ -33,7 +33,9 @@ H100 = "NVIDIA H100 80GB HBM3"
 REQUESTS = 40
 
 
-def known_run(*, device: str = H100, host: bool = True, tokens: bool = True) -> ReportRun:
+def known_run(
+    *, device: str = H100, host: bool = True, tokens: bool = True, model: str = "m"
+) -> ReportRun:
     """40 requests one after another, 2 s each: 0.5 s prefill and 1.5 s decode, then 1 s of rest.
 
     The accelerator draws 300 W at work and 60 W at rest, the host 100 W and 40 W.
@@ -64,7 +66,7 @@ def known_run(*, device: str = H100, host: bool = True, tokens: bool = True) -> 
     identity = PairIdentity(
         pair_id="m",
         label="M 1B FP16",
-        model="m",
+        model=model,
         engine="emulated",
         precision="fp16",
         parameters=10**9,
@@ -267,6 +269,22 @@ def test_the_roofline_of_a_known_run() -> None:
     html = render_report([known_run()])
     assert "Against the device" in html
     assert "waterline, from idle watts to the power limit" in html
+    assert "without the KV cache" in section.data["assumed"][0]
+
+
+def test_the_kv_cache_is_in_the_roofline_where_the_model_is_known() -> None:
+    """By hand: 36 layers, 8 heads of 128, keys and values of 2 bytes: 147,456 bytes a token."""
+    section = limits(view_of(known_run(model="Qwen/Qwen3-8B"), "r1"))
+    assert section is not None
+    weights, cache = 4000 * 2e9, 40 * (100 * 1000 + 5050) * 147_456
+    row = section.data["times"].rows[0]
+    # The catalogue's size is not the file's: what the run says of its weights goes first.
+    floor_s = 2e9 * 24_000 / 989.4e12 + (weights + cache) / 3350e9
+    assert row[3].sort == pytest.approx(80 / floor_s)
+    assert row[4].sort == pytest.approx((weights + cache) / 60 / 3350e9)
+    told = section.data["assumed"][0]
+    assert "with the KV cache, 147 kB per token at 16 bits" in told
+    assert f"mean context of 1,050 tokens {cache / (weights + cache):.1%} of what decode" in told
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,32 @@ import msgspec
 from perwatt.core.decoding import prepare
 from perwatt.predict.catalogue import built_in, find
 
-__all__ = ["ModelFacts", "find_model", "model_key", "models"]
+__all__ = ["Attention", "ModelFacts", "find_model", "model_key", "models"]
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(gt=0)]
 Month = Annotated[str, msgspec.Meta(pattern=r"^\d{4}(-(0[1-9]|1[0-2]))?$")]
 
 LOCAL_ACTIVE_B, CLOUD_TOTAL_B = 20.0, 100.0
+
+
+class Attention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a token leaves in the KV cache, of a model all of whose layers read all of the context.
+
+    None is given for one with sliding windows, a compressed cache or layers without attention:
+    those read less, and how much less depends on the context.
+    """
+
+    layers: Count
+    kv_heads: Count
+    """Of each layer, shared by its query heads."""
+    head_dim: Count
+    source: str
+
+    @property
+    def values_per_token(self) -> int:
+        """Keys and values."""
+        return 2 * self.layers * self.kv_heads * self.head_dim
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +54,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """All of them, in 10⁹."""
     active_b: Positive | None = None
     """Those that one token passes through; of a dense model all."""
+    attention: Attention | None = None
     api_only: bool = False
     """Its weights are not to be had."""
     licence: str | None = None

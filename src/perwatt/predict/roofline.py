@@ -2,8 +2,9 @@
 
 The roofline (Williams, Waterman & Patterson, CACM 52(4), 2009) of a decoder: a token costs two
 floating-point operations per active parameter, and a decode step reads the weights that its tokens
-touch once, and the context of each. Nothing here is fitted: what an engine adds (attention, launch
-times, activations, a draft model) only raises the truth above this floor.
+touch once, and the KV cache of each one's context. Nothing here is fitted: what an engine adds
+(attention's own arithmetic, launch times, activations, a draft model) only raises the truth above
+this floor.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that one token passes through; of a dense model all."""
     size_bytes: float
     kv_bytes_per_token: float | None = None
-    """None: not known, and left out, which lowers the floor."""
+    """That decode reads of each token before it. None: not known, and left out, which lowers the
+    floor."""
     precision: str | None = None
 
 
@@ -63,6 +65,9 @@ class Roofline(msgspec.Struct, frozen=True, kw_only=True):
     """Their sum; where requests overlap, what the busier of arithmetic and memory needs."""
     flops: float
     decode_bytes: float
+    """Weights and KV cache."""
+    kv_share: float | None
+    """Of `decode_bytes`, what the KV cache is. None: not known, and not in them."""
     peak_flops: float
     peak: str
     """Which of the device's peaks, such as `fp16`."""
@@ -92,7 +97,8 @@ def roofline(
     batch = max(work.batch, 1.0)
     touched = weights.size_bytes * _touched(weights.active / weights.parameters, batch)
     read = touched * work.decode_tokens / batch
-    read += work.context_tokens * (weights.kv_bytes_per_token or 0.0)
+    cache = work.context_tokens * (weights.kv_bytes_per_token or 0.0)
+    read += cache
     prefill_flops = 2.0 * weights.active * work.prompt_tokens
     decode_flops = 2.0 * weights.active * work.decode_tokens
     prefill_s = prefill_flops / peak
@@ -105,6 +111,7 @@ def roofline(
         seconds=seconds,
         flops=prefill_flops + decode_flops,
         decode_bytes=read,
+        kv_share=cache / read if read and weights.kv_bytes_per_token is not None else None,
         peak_flops=peak,
         peak=name,
         bandwidth=bandwidth,
@@ -147,6 +154,9 @@ def peak_of(device: Device, precision: str | None) -> tuple[str, float] | None:
     return max(known, key=lambda each: each[1], default=None)
 
 
+KV_BYTES = 2.0
+"""Of a value in the KV cache: engines keep 16 bits unless told otherwise, whatever the weights'
+precision. With fewer the floor lies lower than it is said to."""
 _BYTES: tuple[tuple[str, float], ...] = (
     (r"nvfp4|mxfp4|fp4|int4|w4a16|awq|gptq", 0.5),
     (r"fp8|e4m3|e5m2|int8|w8a8", 1.0),
@@ -165,18 +175,18 @@ def weights_of(identity: PairIdentity, facts: ModelFacts | None) -> Weights | No
     active = parameters
     if facts and facts.active_b and facts.parameters_b:
         active = parameters * min(1.0, facts.active_b / facts.parameters_b)
-    size = identity.model_bytes
+    size: float | None = identity.model_bytes
     if size is None:
         words = (identity.precision or "").lower()
         each = next((own for pattern, own in _BYTES if re.search(pattern, words)), None)
         if each is None:
             return NoRoofline(f"how many bytes the weights of {identity.label} take is not known")
-        return Weights(
-            parameters=parameters,
-            active=active,
-            size_bytes=parameters * each,
-            precision=identity.precision,
-        )
+        size = parameters * each
+    attention = facts.attention if facts else None
     return Weights(
-        parameters=parameters, active=active, size_bytes=size, precision=identity.precision
+        parameters=parameters,
+        active=active,
+        size_bytes=size,
+        kv_bytes_per_token=None if attention is None else attention.values_per_token * KV_BYTES,
+        precision=identity.precision,
     )

@@ -25,10 +25,12 @@ MEASURED = "j_per_output_token"
 WHAT = {
     "Floor": "Least seconds that the device's peaks allow for these tokens: 2 operations per active"
     " parameter and token ÷ peak arithmetic; for decode the weights once per step, at the batch"
-    " that was in flight, ÷ memory bandwidth, where that is longer.",
+    " that was in flight, and the KV cache of each answer's context at each of its tokens, ÷ memory"
+    " bandwidth, where that is longer. The line of assumptions says whether the KV cache is in.",
     "Busy": "Seconds in which at least one request was in flight.",
     "Busy ÷ floor": "How much longer it took than the roofline allows.",
-    "MBU": "Memory bandwidth utilisation: bytes that decode had to read ÷ the seconds in which any"
+    "MBU": "Memory bandwidth utilisation: bytes that decode had to read (weights, and the KV cache"
+    " where its size is known) ÷ the seconds in which any"
     " answer was in decode ÷ the device's bandwidth.",
     "MFU": "Compute utilisation: 2 operations per active parameter and token ÷ busy seconds ÷ the"
     " device's peak.",
@@ -268,6 +270,19 @@ def _assumed(own: Found) -> str:
         f"{own.label} on {_many(own)}: {floor.peak_flops / 1e12:g} T{floor.peak} operations/s,"
         f" {floor.bandwidth / 1e9:g} GB/s, {watts or 'watts unknown'} ({device.source});"
         f" {own.weights.active / 1e9:.3g} G active parameters in"
-        f" {format_si(own.weights.size_bytes, 'B')}; {work.prompt_tokens:,} prompt tokens read and"
+        f" {format_si(own.weights.size_bytes, 'B')}; {_cache(own)};"
+        f" {work.prompt_tokens:,} prompt tokens read and"
         f" {work.output_tokens:,} made, {work.batch:.3g} at a step; {cost}."
     )
+
+
+def _cache(own: Found) -> str:
+    """Whether the floor has the KV cache in it, and what that comes to."""
+    each, share, steps = own.weights.kv_bytes_per_token, own.floor.kv_share, own.done.work
+    if each is None:
+        return "without the KV cache, whose size is not known of this model, so decode reads more"
+    text = f"with the KV cache, {format_si(each, 'B')} per token at 16 bits"
+    if share is None or not steps.decode_tokens:
+        return text
+    mean = steps.context_tokens / steps.decode_tokens
+    return f"{text}: over a mean context of {mean:,.0f} tokens {share:.1%} of what decode reads"
