@@ -16,6 +16,7 @@ from perwatt.runner.summary import summarise_run
 from perwatt.store.exchange.foreign import Foreign
 from perwatt.store.exchange.read import read_foreign
 from perwatt.store.exchange.to_run import write_run
+from perwatt.store.items import read_items
 from perwatt.store.load import load_tables
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "exchange"
@@ -36,7 +37,7 @@ def test_aiperfs_requests_have_its_own_times(tmp_path: Path) -> None:
     ]
     assert len(rows) == len(lines) == 6
     assert min(row["scheduled_ns"] for row in rows) == 0
-    by_id = {row["item_id"].rsplit("/", 1)[1]: row for row in rows}
+    by_id = {row["item_id"].rsplit("/", 1)[1]: row for row in rows}  # no inputs.json, no prompts
     for line in lines:
         row, said = by_id[line["metadata"]["x_request_id"]], line["metrics"]
         ttft_ms = (row["first_chunk_ns"] - row["dispatched_ns"]) / 1e6
@@ -55,9 +56,10 @@ def test_aiperfs_energy_is_graded_by_how_it_was_read(tmp_path: Path) -> None:
     file = tmp_path / "aiperf" / "profile_export_aiperf.json"
     whole = json.loads(file.read_text())
     whole["nvidia_energy_per_output_token"] = {"unit": "mJ/token", "avg": 250.0}
-    gpu = {"gpu_index": 0, "gpu_name": "H100", "metrics": {"gpu_power_usage": {"unit": "W"}}}
+    gpu: dict[str, Any] = {"gpu_index": 0, "gpu_name": "H100"}
     whole["telemetry_data"] = {"endpoints": {"localhost:9400": {"gpus": {"gpu_0": gpu}}}}
-    for field, grade in (("gpu_power_usage", "C"), ("energy_consumption", "B")):
+    # Their names as AIPerf 0.13 wrote them, asking a DCGM exporter.
+    for field, grade in (("nvidia_power_usage", "C"), ("nvidia_energy_consumption", "B")):
         gpu["metrics"] = {field: {"unit": "MJ"}}
         file.write_text(json.dumps(whole))
         foreign = read_foreign(tmp_path / "aiperf")
@@ -65,6 +67,61 @@ def test_aiperfs_energy_is_graded_by_how_it_was_read(tmp_path: Path) -> None:
         assert [(e.value, e.grade, e.boundary) for e in found] == [(250.0, grade, "accelerator")]
         assert foreign.pairs[0].device == "1x H100"
         assert "every GPU" in foreign.verdicts[0].sentence
+
+
+def test_aiperfs_requests_are_known_by_their_prompts(tmp_path: Path) -> None:
+    """Its request ids are new in each run; two runs of one data set must pair all the same."""
+    shutil.copytree(GOLDEN / "aiperf", tmp_path / "a")
+    lines = (tmp_path / "a" / "profile_export.jsonl").read_text().splitlines()
+    sessions = {json.loads(line)["metadata"]["conversation_id"] for line in lines}
+    prompts = {session: f"Say {number % 3}." for number, session in enumerate(sorted(sessions))}
+    data = [
+        {"session_id": name, "payloads": [{"messages": [{"role": "user", "content": text}]}]}
+        for name, text in prompts.items()
+    ]
+    (tmp_path / "a" / "inputs.json").write_text(json.dumps({"data": data}))
+    rows = rows_of(read_foreign(tmp_path / "a"), tmp_path / "run")
+    assert len(rows) == len(lines)
+    assert len({row["item_id"] for row in rows}) == 3
+    assert {(row["item_id"], row["repeat"]) for row in rows} == {
+        (row["item_id"], repeat) for row in rows for repeat in range(len(lines) // 3)
+    }
+    items = read_items(tmp_path / "run") or ()
+    assert sorted(item.messages[0].content for item in items) == ["Say 0.", "Say 1.", "Say 2."]
+    again = read_foreign(tmp_path / "a")
+    assert {a.item_id for a in again.answers} == {r["item_id"].rsplit("/", 1)[1] for r in rows}
+
+
+def test_aiperfs_files_may_have_another_prefix(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "aiperf", tmp_path / "c_2")
+    with pytest.raises(FileError, match=f"Name those in it: {tmp_path / 'c_2'}$"):
+        read_foreign(tmp_path)
+    file = (tmp_path / "c_2" / "profile_export_aiperf.json").rename(tmp_path / "c_2" / "foo.json")
+    (tmp_path / "c_2" / "profile_export.jsonl").rename(tmp_path / "c_2" / "foo.jsonl")
+    foreign = read_foreign(file)
+    assert len(foreign.answers) == 6
+    # Its `start_time` has no time zone; the requests' own marks are since 1970.
+    marks = [answer.marks for answer in foreign.answers if answer.marks]
+    assert foreign.started_s == pytest.approx(min(m.dispatched_ns for m in marks) / 1e9)
+
+
+def test_guidellms_requests_are_known_by_their_prompts(tmp_path: Path) -> None:
+    whole = json.loads((GOLDEN / "guidellm.json").read_text())
+    both = read_foreign(GOLDEN / "guidellm.json").answers
+    for benchmark in whole["benchmarks"]:
+        for request in benchmark["requests"]["successful"]:
+            request["request_id"] += "-another"
+    (tmp_path / "again.json").write_text(json.dumps(whole))
+    again = read_foreign(tmp_path / "again.json").answers
+    assert [(a.item_id, a.repeat) for a in again] == [(a.item_id, a.repeat) for a in both]
+    assert all(answer.messages for answer in both)
+    body = {"body": {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}}
+    whole["benchmarks"][0]["requests"]["successful"][0]["request_args"] = json.dumps(body)
+    (tmp_path / "again.json").write_text(json.dumps(whole))
+    first = read_foreign(tmp_path / "again.json").answers[0]
+    assert (first.messages, first.item_id.endswith("-another")) == ((), True), (
+        "a picture is no text"
+    )
 
 
 def test_guidellms_benchmarks_are_stages(tmp_path: Path) -> None:

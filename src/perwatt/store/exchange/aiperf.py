@@ -2,29 +2,32 @@
 
 Schema 1.4 of AIPerf 0.13.0 (common/models/export_models.py, record_models.py): one object for each
 metric with its unit, `avg`, percentiles and `count`; beside it `profile_export.jsonl`, a line for
-each request with wall-clock nanoseconds and its metrics. Energy comes from GPU telemetry over the
+each request with wall-clock nanoseconds and its metrics, and `inputs.json`, the prompts of each
+conversation. Energy comes from GPU telemetry over the
 whole run (metrics/energy_efficiency_analyzer.py): the counter's difference where the collector has
 one, else mean watts times the run's length; no request has joules of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from perwatt.core.errors import FileError
 from perwatt.core.estimate import Grade
-from perwatt.core.records import PairIdentity, Verdict
+from perwatt.core.records import Message, PairIdentity, Verdict
 from perwatt.store.exchange.fields import Fields, read_json, read_lines
 from perwatt.store.exchange.foreign import Answer, Foreign, Marks
+from perwatt.store.exchange.prompts import messages_of, named_by_prompt
 from perwatt.store.exchange.sheet import Sheet, as_closed, as_rate
 
 __all__ = ["AGGREGATES", "REQUESTS", "is_aiperf", "read_aiperf"]
 
 AGGREGATES = "profile_export_aiperf.json"
 REQUESTS = "profile_export.jsonl"
+PROMPTS = "inputs.json"
 PERCENTILES = ("p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99")
 STATISTICS = ("avg", "min", "max", "std", *PERCENTILES)
 _ENERGY = ("energy", "joule", "watt", "power")
@@ -72,15 +75,19 @@ def read_aiperf(path: Path) -> Foreign:
     for name in whole.values:
         if isinstance(whole.values[name], dict) and "unit" in whole.values[name]:
             _put(sheet, name, whole.inner(name), grade)
-    requests = file.with_name(REQUESTS)
-    answers = tuple(_answers(requests, model, workload, load)) if requests.is_file() else ()
+    # Named otherwise with --profile-export-prefix: foo.json and foo.jsonl.
+    requests = file.with_name(REQUESTS) if file.name == AGGREGATES else file.with_suffix(".jsonl")
+    answers: tuple[Answer, ...] = ()
+    if requests.is_file():
+        prompts = _prompts(file.with_name(PROMPTS))
+        answers = named_by_prompt(_answers(requests, prompts, model, workload, load))
     return Foreign(
         tool=f"AIPerf {whole.text('aiperf_version') or ''}".strip(),
         file=file.name,
         answers=answers,
         published=tuple(sheet.rows),
         pairs=(identity,),
-        started_s=_started(whole),
+        started_s=_started(whole, answers),
         verdicts=tuple(_verdicts(whole, sheet, answers, words)),
     )
 
@@ -98,23 +105,42 @@ def _put(sheet: Sheet, name: str, metric: Fields, grade: Grade) -> None:
         )
 
 
-def _answers(path: Path, model: str, kind: str, load: str) -> Iterator[Answer]:
+def _prompts(path: Path) -> dict[tuple[str, int], tuple[Message, ...]]:
+    """What each turn of each conversation asked; empty where the file is not there."""
+    found = {}
+    if path.is_file():
+        for session in Fields(read_json(path), str(path)).objects("data"):
+            for turn, body in enumerate(session.items("payloads")):
+                found[session.needed("session_id"), turn] = messages_of(body)
+    return found
+
+
+def _answers(
+    path: Path,
+    prompts: dict[tuple[str, int], tuple[Message, ...]],
+    model: str,
+    kind: str,
+    load: str,
+) -> Iterator[Answer]:
     for place, values in read_lines(path):
         line = Fields(values, place)
         metadata, metrics = line.inner("metadata"), line.inner("metrics")
         if (metadata.text("benchmark_phase") or "profiling") != "profiling":
             continue
         error = line.maybe("error")
+        turn = (metadata.text("conversation_id") or "", metadata.tokens("turn_index") or 0)
         yield Answer(
             item_id=metadata.text("x_request_id")
             or f"request {metadata.values.get('session_num')}",
             model=model,
             kind=kind,
+            messages=prompts.get(turn, ()),
             error=(error.text("message") or "failed") if error else None,
             cancelled=metadata.values.get("was_cancelled") is True,
             prompt_tokens=_count(metrics, "input_sequence_length"),
             completion_tokens=_count(metrics, "output_sequence_length"),
             reasoning_tokens=_count(metrics, "reasoning_token_count"),
+            cached_tokens=_count(metrics, "usage_prompt_cache_read_tokens"),
             marks=_marks(metadata, metrics),
             load=load,
         )
@@ -197,10 +223,15 @@ def _load(config: Fields) -> tuple[str, str | None]:
 
 
 def _grade(whole: Fields) -> Grade:
-    """B where a GPU's energy counter was read, else C: watts times time."""
-    return (
-        "B" if any("energy_consumption" in gpu.values["metrics"] for gpu in _gpus(whole)) else "C"
-    )
+    """B where every GPU's energy counter was read, else C: watts times time.
+
+    The metric is `nvidia_energy_consumption` or `amd_energy_consumption`.
+    """
+    read = [
+        any(name.endswith("energy_consumption") for name in gpu.inner("metrics").values)
+        for gpu in _gpus(whole)
+    ]
+    return "B" if read and all(read) else "C"
 
 
 def _gpus(whole: Fields) -> Iterator[Fields]:
@@ -218,7 +249,11 @@ def _devices(whole: Fields) -> str | None:
     return ", ".join(f"{names.count(kind)}x {kind}" for kind in kinds) or None
 
 
-def _started(whole: Fields) -> float | None:
+def _started(whole: Fields, answers: Sequence[Answer]) -> float | None:
+    """By the requests' own marks, which are since 1970; the file's `start_time` has no time zone
+    and is taken for this host's."""
+    if marks := [answer.marks.dispatched_ns for answer in answers if answer.marks]:
+        return min(marks) / 1e9
     try:
         return datetime.fromisoformat(whole.text("start_time") or "").timestamp()
     except ValueError:

@@ -17,6 +17,7 @@ from perwatt.core.records import Message, PairIdentity, Verdict
 from perwatt.core.study import Published
 from perwatt.store.exchange.fields import Fields, read_json
 from perwatt.store.exchange.foreign import Answer, Foreign, Marks
+from perwatt.store.exchange.prompts import messages_of, named_by_prompt
 from perwatt.store.exchange.sheet import Sheet, as_closed, as_rate
 
 __all__ = ["is_guidellm", "read_guidellm"]
@@ -86,7 +87,7 @@ def read_guidellm(path: Path) -> Foreign:
     return Foreign(
         tool=f"GuideLLM {version}",
         file=path.name,
-        answers=tuple(answers),
+        answers=named_by_prompt(answers),
         published=tuple(published),
         pairs=tuple(pairs.values()),
         started_s=min(b.number("start_time") or 0.0 for b in whole.objects("benchmarks")) or None,
@@ -132,23 +133,10 @@ def _marks(request: Fields, timings: Fields | None) -> Marks | None:
 def _messages(arguments: str | None) -> tuple[Message, ...]:
     """The prompt, where the request's arguments hold one as text."""
     try:
-        body = json.loads(arguments or "{}").get("body") or {}
-        found = [
-            Message(role=one["role"], content=_content(one["content"]))
-            for one in body.get("messages", [])
-        ]
-        if not found and isinstance(body.get("prompt"), str):
-            found = [Message(role="user", content=body["prompt"])]
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        values = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
         return ()
-    known = all(one.role in ("system", "user", "assistant") for one in found)
-    return tuple(found) if known else ()
-
-
-def _content(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(part["text"] for part in content if part.get("type") == "text")
+    return messages_of(values.get("body") if isinstance(values, dict) else None)
 
 
 def _figures(metrics: Fields, model: str, kind: str, load: str, source: str) -> list[Published]:

@@ -63,6 +63,8 @@ _BY_JSON: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (is_profile_row, "intelligence-per-watt"),
     (is_optimum, "optimum-benchmark"),
 )
+_SHOWN = 8
+"""Folders named where one was given that only holds them."""
 _KNOWN = (
     "Known: Inspect, lm-eval, ML.ENERGY, AIPerf, GuideLLM, vLLM bench, llama-bench,"
     " optimum-benchmark, intelligence-per-watt, and tables in .csv, .tsv, .jsonl or .parquet;"
@@ -126,14 +128,25 @@ def _is_profile(path: Path) -> bool:
 
 
 def _of_folder(path: Path) -> str:
+    if tool := _tool_of_folder(path):
+        return tool
+    msg = f"{path} is a folder that no known tool wrote."
+    # Of a sweep, whose runs lie below.
+    inner = [str(one) for one in sorted(path.iterdir()) if one.is_dir() and _tool_of_folder(one)]
+    if inner:
+        more = " …" if len(inner) > _SHOWN else ""
+        raise FileError(msg, f"Name those in it: {' '.join(inner[:_SHOWN])}{more}")
+    raise FileError(msg, "Name the files in it.")
+
+
+def _tool_of_folder(path: Path) -> str | None:
     if (path / aiperf.AGGREGATES).is_file():
         return "aiperf"
     if is_ipw_folder(path) or (path / TRACES).is_file():
         return "intelligence-per-watt"
     if any((path / name).is_file() for name in (optimum.REPORT, optimum.WHOLE)):
         return "optimum-benchmark"
-    msg = f"{path} is a folder that no known tool wrote."
-    raise FileError(msg, "Name the files in it.")
+    return None
 
 
 def _of_file(path: Path) -> str:
