@@ -104,6 +104,44 @@ def test_unlike_items_are_not_ranked(tmp_path: Path) -> None:
     assert row(by_workload, pair="y", workload="other")["items"] == 30
 
 
+@pytest.mark.parametrize(
+    ("small", "large", "items", "finding"),
+    [
+        (0, 0, 40, "No pair answered anything right."),
+        (20, 20, 40, "large and small answer as many per joule: 0.25 1/J ["),
+        (20, 10, 40, "small answers most per joule: 0.25 1/J ["),
+        (1, 0, 1, "this may be chance."),
+    ],
+)
+def test_a_finding_ranks_only_what_differs(
+    tmp_path: Path, small: int, large: int, items: int, finding: str
+) -> None:
+    answers = [*ask("small", small, 2.0, items), *ask("large", large, 2.0, items)]
+    write_run_directory(tmp_path / "a", answers)
+    with open_study([tmp_path / "a"]) as study:
+        table, kinds = pairs_table(study), kinds_table(study)
+    assert table is not None
+    assert finding in table.finding
+    assert kinds is not None
+    assert bool(kinds.finding) == (small != large and items > 1)
+
+
+def test_slices_are_ranked_where_pairs_were_asked_the_same(tmp_path: Path) -> None:
+    write_run_directory(tmp_path / "a", [*ask("small", 30, 2.0), *ask("large", 30, 8.0)])
+    more = [
+        Answered(pair="large", item=f"r{n}", score=1.0, energy_j=0.01, kind="math")
+        for n in range(9)
+    ]
+    write_run_directory(tmp_path / "b", more, workload="easy")
+    with open_study([tmp_path]) as study:
+        table = kinds_table(study)
+    assert table is not None
+    assert table.finding == (
+        "Most right answers per joule, by point value, of 1 kind: small in 1. In 1 more, pairs"
+        " were not asked the same items."
+    )
+
+
 def test_an_answer_without_joules_leaves_none_and_says_so(tmp_path: Path) -> None:
     answers = ask("x", 20, 2.0)
     holed = [Answered(pair="x", item="hole", score=1.0, energy_j=None), *answers]

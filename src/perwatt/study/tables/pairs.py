@@ -129,6 +129,11 @@ def _finding(rows: Sequence[tuple[StudyPair, Row]], unlike: str | None) -> str:
     if not others:
         return f"{best} alone has right answers per joule: {most}."
     second, next_most = others[0]
+    if not most.value:
+        return "No pair answered anything right."
+    if most.value == next_most.value:
+        return f"{best} and {second} answer as many per joule: {most} and {next_most}."
     sentence = f"{best} answers most per joule: {most}; next is {second}: {next_most}"
-    apart = most.low is not None and next_most.high is not None and most.low > next_most.high
-    return f"{sentence}." if apart else f"{sentence}; their intervals overlap."
+    if most.low is None or next_most.high is None:
+        return f"{sentence}; without intervals, this may be chance."
+    return f"{sentence}." if most.low > next_most.high else f"{sentence}; their intervals overlap."

@@ -98,15 +98,28 @@ def _finding(study: Study, rows: Sequence[Row], by: str, plural: str) -> str:
         )
     why = unrankable(study.pairs)
     measure = "accuracy" if why else "ipj"
+    unlike = _unlike_items(study, by)
+    alike = [label for label in labels if label not in unlike]
     best = Counter(
-        pair for label in labels if (pair := _best([r for r in rows if r[by] == label], measure))
+        pair for label in alike if (pair := _best([r for r in rows if r[by] == label], measure))
     )
     if not best:
         return ""
     told = ", ".join(f"{pair} in {n}" for pair, n in best.most_common(4))
     words = "Right most often" if why else "Most right answers per joule"
     rest = f" Not ranked per joule: {why}." if why else ""
-    return f"{words}, by point value, of {len(labels)} {plural}: {told}.{rest}"
+    if aside := len(labels) - len(alike):
+        rest += f" In {aside} more, pairs were not asked the same items."
+    many = f"{len(alike)} {plural if len(alike) != 1 else by}"
+    return f"{words}, by point value, of {many}: {told}.{rest}"
+
+
+def _unlike_items(study: Study, by: str) -> set[StudyCell]:
+    """Labels of which its pairs were not asked the same workloads, as many items of each."""
+    asked: dict[StudyCell, dict[int, set[tuple[str | None, int]]]] = {}
+    for (pair, label, workload), m in rolled(study.cells(), ("pair", by, "workload")).items():
+        asked.setdefault(label, {}).setdefault(pair, set()).add((workload, m.clusters))
+    return {label for label, of in asked.items() if len({frozenset(x) for x in of.values()}) > 1}
 
 
 def _value(row: Row, measure: str) -> float | None:
@@ -115,11 +128,11 @@ def _value(row: Row, measure: str) -> float | None:
 
 
 def _best(rows: Sequence[Row], measure: str) -> str | None:
-    """None where fewer than two have it."""
-    known = [
+    """None where fewer than two have it, or the first two have the same."""
+    known = sorted(
         (value, str(row["pair"])) for row in rows if (value := _value(row, measure)) is not None
-    ]
-    return max(known)[1] if len(known) > 1 else None
+    )
+    return known[-1][1] if len(known) > 1 and known[-1][0] > known[-2][0] else None
 
 
 def _extremes(rows: Sequence[Row]) -> tuple[Row | None, Row | None]:
