@@ -35,14 +35,14 @@ def test_it_serves_until_stopped_and_tells_the_truth(tmp_path: Path, number: int
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         assert set(told) == {"url", "refused_url", "stalled_url", "pids"}
-        connection = http.client.HTTPConnection(told["url"].removeprefix("http://"), timeout=10)
+        connection = http.client.HTTPConnection(told["url"].removeprefix("http://"), timeout=120)
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]})
         connection.request("POST", "/v1/chat/completions", body, {"X-Request-Id": "one"})
         answer = json.loads(connection.getresponse().read())
         connection.close()
         assert len(answer["choices"][0]["message"]["content"].split()) == 3
         process.send_signal(number)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == 0, err
@@ -63,7 +63,7 @@ def test_a_worker_that_dies_is_told(tmp_path: Path) -> None:
     assert process.stdout is not None
     (worker,) = json.loads(process.stdout.readline())["pids"]
     os.kill(worker, signal.SIGKILL)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "A worker of the fake server ended by itself" in err
 

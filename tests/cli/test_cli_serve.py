@@ -47,7 +47,7 @@ def serving(server: str, out: Path) -> Iterator[tuple[subprocess.Popen[str], str
 
 
 def ask(host: str) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(host, timeout=20)
+    connection = http.client.HTTPConnection(host, timeout=120)
     body = {"model": "fake", "messages": [{"role": "user", "content": "hi"}]}
     connection.request("POST", "/v1/chat/completions", json.dumps(body))
     response = connection.getresponse()
@@ -62,7 +62,7 @@ def test_it_ends_well_when_told_to_and_shows_what_it_measured(server: str, tmp_p
     with serving(server, tmp_path / "run") as (process, host):
         assert ask(host)["usage"]["completion_tokens"] == 5
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     summary = json.loads(out)
@@ -90,7 +90,7 @@ def test_stopped_before_it_is_open_it_leaves_nothing(server: str, tmp_path: Path
         while "at rest" not in (line := process.stderr.readline()):
             assert line
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 3
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
@@ -112,7 +112,7 @@ def test_a_full_disk_ends_it_with_a_sentence_and_a_whole_journal(
                 ask(host)  # who is being answered is not to blame
         except (OSError, http.client.HTTPException):
             pass  # it has closed
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 2
     assert "is full" in err
     assert "Traceback" not in err

@@ -83,7 +83,7 @@ class Upstream:
 
     def __enter__(self) -> Upstream:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(120)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -216,7 +216,7 @@ class Address:
 
     def __enter__(self) -> Address:
         self._thread.start()
-        assert self.serving.opened.wait(20), self.error
+        assert self.serving.opened.wait(120), self.error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -225,7 +225,7 @@ class Address:
     def stop(self) -> Path:
         """Close the address and wait for the run."""
         self.serving.stop()
-        self._thread.join(30)
+        self._thread.join(120)
         assert not self._thread.is_alive()
         if self.error is not None:
             raise self.error
@@ -234,7 +234,7 @@ class Address:
     def record(self, request_id: str) -> Request:
         """What the journal says of it, once it does."""
         assert self.options.out is not None
-        for _ in range(250):
+        for _ in range(3000):
             for request in read_journal(self.options.out / "journal.jsonl").requests:
                 if request.request_id == request_id:
                     return request
@@ -266,7 +266,7 @@ def asked_of(
     method: str = "POST",
     headers: dict[str, str] | None = None,
 ) -> Answered:
-    connection = http.client.HTTPConnection(host, timeout=20)
+    connection = http.client.HTTPConnection(host, timeout=120)
     try:
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection.request(method, path, body=data, headers=headers or {})

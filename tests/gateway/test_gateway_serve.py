@@ -62,9 +62,14 @@ def test_joules_of_many_at_once_are_the_devices_and_outlive_a_kill(
             time.sleep(0.02)
         for thread in threads:
             thread.join()
-        address.record("r5")
-        time.sleep(0.6)  # the sensor's last samples are journalled as well
+        end_ns = max(address.record(f"r{n}").reply.last_chunk_ns for n in range(6))
         out = address.options.out
+        while not any(  # until the sensor's last samples are journalled as well
+            sample.t_ns > end_ns + 100_000_000
+            for line in read_journal(out / "journal.jsonl").power
+            for sample in line.samples
+        ):
+            time.sleep(0.05)
         killed = tmp_path / "killed"  # what kill -9 would have left at this moment
         shutil.copytree(out, killed)
         status = json.loads(ask_at(address.host, path="/perwatt/status", method="GET").body)
@@ -123,7 +128,7 @@ def test_keys_limits_and_secrets(
     monkeypatch.setenv("SERVER_KEY", "sk-server-secret")
     monkeypatch.setenv("CALLER_KEY", "sk-caller-secret")
     address = make_address(
-        api_key_env="SERVER_KEY", client_key_env="CALLER_KEY", max_body_mib=1, timeout_s=0.3
+        api_key_env="SERVER_KEY", client_key_env="CALLER_KEY", max_body_mib=1, timeout_s=1.5
     )
     key = {"Authorization": "Bearer sk-caller-secret"}
     with address:
@@ -155,7 +160,7 @@ def test_keys_limits_and_secrets(
         record = address.record("leak")
         assert (record.reply.error_kind, record.reply.error) == ("http-401", "bad key [key]")
 
-        upstream.script = lambda _: [1.5]
+        upstream.script = lambda _: [30.0]
         late = ask_at(address.host, STREAM, headers=key | {"X-Request-Id": "late"})
         assert late.status == 504
         assert json.loads(late.body)["error"]["code"] == "timeout-first"
@@ -204,7 +209,7 @@ def test_where_nobody_asks_no_run_is_kept_and_those_in_flight_may_end(
         while len(upstream.asked) == before:
             time.sleep(0.01)
         address.serving.stop()
-        caller.join(10)
+        caller.join(120)
     assert found[0].body.endswith(b"data: [DONE]\n\n")
     (request,) = read_journal(address.options.out / "journal.jsonl").requests
     assert request.reply.status == "ok"

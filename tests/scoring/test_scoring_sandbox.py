@@ -148,7 +148,7 @@ def test_without_user_namespaces_the_next_rung_is_taken() -> None:
         ["unshare", "-U", "-r", "sh", "-c", f'{forbid}; exec "$0" -c "$1"', sys.executable, ask],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     if "not permitted" in told.stderr:
