@@ -182,11 +182,11 @@ def answer_rows(sources: Sequence[tuple[int, Path, FileFacts]]) -> str:
 
     Files of the same columns are read as one list: one scan, however many runs there are.
     """
-    alike: dict[tuple[frozenset[str], bool], list[tuple[int, Path]]] = {}
+    alike: dict[tuple[frozenset[str], bool, bool], list[tuple[int, Path]]] = {}
     for number, file, facts in sources:
-        key = frozenset(facts.columns & _READ.keys()), facts.turns
+        key = frozenset(facts.columns & _READ.keys()), facts.turns, facts.all_ok
         alike.setdefault(key, []).append((number, file))
-    parts = [_part(present, turns, files) for (present, turns), files in alike.items()]
+    parts = [_part(*key, files) for key, files in alike.items()]
     return " UNION ALL ".join(parts) if parts else f"SELECT * FROM ({_NO_ROWS}) WHERE false"
 
 
@@ -216,10 +216,14 @@ _READ = {
 }
 
 
-def _part(present: frozenset[str], turns: bool, files: Sequence[tuple[int, Path]]) -> str:
+def _part(
+    present: frozenset[str], turns: bool, all_ok: bool, files: Sequence[tuple[int, Path]]
+) -> str:
     scan = f"read_parquet({file_list([file for _, file in files])})"
+    known = {"status": "'ok'"} if all_ok else {}  # a constant is neither read nor compared
     wanted = [
-        f"CAST({_quoted(name) if name in present else 'NULL'} AS {kind}) AS {_quoted(name)}"
+        f"CAST({known.get(name, _quoted(name)) if name in present else 'NULL'} AS {kind})"
+        f" AS {_quoted(name)}"
         for name, kind in _READ.items()
     ]
     extra = ", file_index, file_row_number" if turns else ", file_index"

@@ -26,6 +26,7 @@ from perwatt.study.moment_sql import (
     centres_of,
     clusters_of,
     columns_of,
+    filled_of,
     sums_of,
 )
 
@@ -130,7 +131,8 @@ def _quick(
     rows = answer_rows([(run, *sources[run]) for run in runs])
     facts = [sources[run][1] for run in runs]
     centres = centres_of([found.least for found in facts])
-    query = Query(once=True, perplexity=facts[0].logprobs)
+    filled = filled_of(found.filled for found in facts)
+    query = Query(once=True, perplexity=facts[0].logprobs, filled=filled)
     by = ("run", "pair_id", "stage", *KEYS)
     known = _known(runs, facts)
     keys = ", ".join(name for name in by if name not in known)

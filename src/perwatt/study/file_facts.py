@@ -25,7 +25,8 @@ NUMBERS = (
     "completion_tokens",
 )
 
-NAMES = ("pair_id", "workload")
+NAMES = ("pair_id", "workload", "status")
+TIMES = ("dispatched_ns", "last_chunk_ns")
 
 _PIECE = 65_536
 _WHOLE = 32
@@ -51,11 +52,18 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Of NAMES, those that are one value in all rows, where the footer says so."""
     least: Mapping[str, float]
     """The smallest value of a column of numbers, where the footer says it."""
+    filled: frozenset[str] = frozenset()
+    """Columns that have a value in every row, where the footer says so."""
 
     @property
     def once(self) -> bool:
         """Is each answer a cluster of its own?"""
         return not (self.turns or self.repeats or self.groups)
+
+    @property
+    def all_ok(self) -> bool:
+        """Was every request answered?"""
+        return self.alike.get("status") == "ok"
 
 
 def file_list(files: Sequence[Path]) -> str:
@@ -90,7 +98,20 @@ def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
         " coalesce(stats_min_value, stats_min), total_uncompressed_size, total_compressed_size,"
         " coalesce(dictionary_page_offset, data_page_offset), data_page_offset"
         f" FROM parquet_metadata({file_list([file])}) WHERE list_contains(?, name)",
-        [[*NUMBERS, *NAMES, "stage", "turn", "repeat", "group", "item_id", "logprobs"]],
+        [
+            [
+                *NUMBERS,
+                *NAMES,
+                *TIMES,
+                "score",
+                "stage",
+                "turn",
+                "repeat",
+                "group",
+                "item_id",
+                "logprobs",
+            ]
+        ],
     ).fetchall()
     by_name: dict[str, list[tuple[Any, ...]]] = {}
     for name, *chunk in chunks:
@@ -107,6 +128,7 @@ def _facts(db: duckdb.DuckDBPyConnection, file: Path) -> FileFacts:
         logprobs=not _all_null(by_name.get("logprobs", [])),
         alike={name: same for name in NAMES if (same := _same(by_name.get(name, []))) is not None},
         least={name: least for name in NUMBERS if (least := _least(by_name.get(name, [])))},
+        filled=frozenset(n for n, chunks in by_name.items() if all(c[2] == 0 for c in chunks)),
     )
 
 

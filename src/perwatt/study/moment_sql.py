@@ -16,7 +16,7 @@ import numpy as np
 from perwatt.stats.moments import COLUMNS, PRODUCTS, Moments, moments_about
 from perwatt.stats.sample import Floats, Ints
 
-__all__ = ["MEASURED", "Query", "centres_of", "clusters_of", "columns_of", "sums_of"]
+__all__ = ["MEASURED", "Query", "centres_of", "clusters_of", "columns_of", "filled_of", "sums_of"]
 
 MEASURED = tuple(COLUMNS)[2:]
 """Those that are values; the first two are counts."""
@@ -45,6 +45,18 @@ def centres_of(least: Sequence[Mapping[str, float]]) -> list[float]:
     return [min((found.get(name, 0.0) for found in least), default=0.0) for name in MEASURED]
 
 
+_FROM = {name: (name,) for name in ("score", "energy_gross_j", "energy_net_j")}
+_FROM |= {name: (name,) for name in ("prompt_tokens", "completion_tokens")}
+_FROM["latency_s"] = ("dispatched_ns", "last_chunk_ns")
+"""Columns of requests.parquet that are all there if the value is; watts also want time to pass."""
+
+
+def filled_of(columns: Iterable[frozenset[str]]) -> frozenset[str]:
+    """Those of MEASURED that no row lacks, from the full columns of each file."""
+    full = frozenset.intersection(*columns)
+    return frozenset(name for name, sources in _FROM.items() if full.issuperset(sources))
+
+
 def columns_of(centres: Sequence[float]) -> str:
     """SQL of `served`, MEASURED less their centres, and `graded`, of rows of answers."""
     parts = ["CAST(ok AS DOUBLE) AS served"]
@@ -63,6 +75,9 @@ class Query(msgspec.Struct, frozen=True):
     """Is each row an answer that is a cluster of its own? Else it is a cluster, with `gone_…`."""
     perplexity: bool
     """Is there any? It is the dearest column to read, and mostly absent."""
+    filled: frozenset[str] = frozenset()
+    """Those of MEASURED that no answer lacks, so that none is counted: a count costs as much as a
+    sum."""
 
     @property
     def select(self) -> str:
@@ -78,7 +93,8 @@ class Query(msgspec.Struct, frozen=True):
         clusters, clusters_served, answers, served, largest, graded, *gone = (
             int(value or 0) for value in row[: plan.counts]
         )
-        missing = dict(zip((n for n in MEASURED if self._kept(n)), gone, strict=True))
+        missing = dict.fromkeys(self.filled, 0)
+        missing |= zip(self._counted(), gone, strict=True)
         if not self.perplexity:
             missing["perplexity"] = served
         return moments_about(
@@ -96,10 +112,10 @@ class Query(msgspec.Struct, frozen=True):
         )
 
     def _counts(self) -> list[str]:
-        kept = [name for name in MEASURED if self._kept(name)]
+        counted = self._counted()
         if self.once:
             counts = ["count(*)", "sum(served)", "count(*)", "sum(served)", "1", "sum(graded)"]
-            return [*counts, *map(_gone, kept)]
+            return [*counts, *map(_gone, counted)]
         counts = [
             "count(*)",
             "count(*) FILTER (served > 0)",
@@ -108,7 +124,10 @@ class Query(msgspec.Struct, frozen=True):
             "max(asked)",
             "sum(graded)",
         ]
-        return [*counts, *(f"sum(gone_{name})" for name in kept)]
+        return [*counts, *(f"sum(gone_{name})" for name in counted)]
+
+    def _counted(self) -> list[str]:
+        return [name for name in MEASURED if self._kept(name) and name not in self.filled]
 
     def _asked(self) -> dict[Product, str]:
         """Each sum once, by its plain name."""
