@@ -45,8 +45,10 @@ def centres_of(least: Sequence[Mapping[str, float]]) -> list[float]:
     return [min((found.get(name, 0.0) for found in least), default=0.0) for name in MEASURED]
 
 
-_FROM = {name: (name,) for name in ("score", "energy_gross_j", "energy_net_j")}
-_FROM |= {name: (name,) for name in ("prompt_tokens", "completion_tokens")}
+_FROM: dict[str, tuple[str, ...]] = {
+    name: (name,)
+    for name in ("score", "energy_gross_j", "energy_net_j", "prompt_tokens", "completion_tokens")
+}
 _FROM["latency_s"] = ("dispatched_ns", "last_chunk_ns")
 """Columns of requests.parquet that are all there if the value is; watts also want time to pass."""
 
