@@ -65,21 +65,26 @@ class Seen:
 Ask = Callable[..., Awaitable[Seen]]
 
 
-async def _raw(url: str, request: bytes, patience_s: float = 5.0, leave_after: int = 0) -> Seen:
+async def _raw(
+    url: str, request: bytes, patience_s: float = 60.0, leave_after: int = 0, words: int = 0
+) -> Seen:
     """Read until the response ends, for `patience_s` at the most.
 
-    `leave_after`: close once so many reads have come.
+    `leave_after`: close once so many reads have come. `words`: the patience begins when so many
+    have come, however long a busy machine takes over them.
     """
     where = urlsplit(url)
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     seen = Seen()
     raw = b""
     try:
-        seen.sent_ns = now_ns()
+        seen.sent_ns = begin_ns = now_ns()
         writer.write(request)
         while not seen.whole:
             try:
-                left_s = patience_s - (now_ns() - seen.sent_ns) / 1e9
+                left_s = patience_s - (now_ns() - begin_ns) / 1e9
+                if words:
+                    left_s = 60.0
                 data = await asyncio.wait_for(reader.read(65536), max(0.0, left_s))
             except TimeoutError:
                 break
@@ -89,6 +94,8 @@ async def _raw(url: str, request: bytes, patience_s: float = 5.0, leave_after: i
             seen.reads.append((now_ns(), data))
             raw += data
             _parse(seen, raw)
+            if words and len(seen.text.split()) >= words:
+                words, begin_ns = 0, now_ns()
             if not data or len(seen.reads) == leave_after:
                 break
     finally:
@@ -131,8 +138,9 @@ async def _ask(
     *,
     path: str = "/v1/chat/completions",
     headers: dict[str, str] | None = None,
-    patience_s: float = 5.0,
+    patience_s: float = 60.0,
     leave_after: int = 0,
+    words: int = 0,
     **body: Any,
 ) -> Seen:
     asked: dict[str, Any] = {"model": "fake", "stream": True}
@@ -141,7 +149,7 @@ async def _ask(
     else:
         asked["prompt"] = prompt
     request = as_request("POST", path, {**asked, **body}, headers)
-    return await _raw(url, request, patience_s, leave_after)
+    return await _raw(url, request, patience_s, leave_after, words)
 
 
 def as_request(
