@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perwatt.core.errors import FileError, PerwattError, UnknownNameError
+from perwatt.store.exchange.fields import read_lines
 from perwatt.store.exchange.read import TOOLS, read_foreign
 from perwatt.store.exchange.to_run import write_run
 
@@ -158,3 +159,35 @@ def test_a_run_that_cannot_be_written_leaves_nothing(
     with pytest.raises(FileError, match="disk is full"):
         write_run([read_foreign(GOLDEN / "mlenergy_v3.csv")], tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_line_ends_with_a_newline_alone(tmp_path: Path) -> None:
+    """U+2028 and U+0085 stand raw in what orjson and `ensure_ascii=False` write."""
+    text = "before\u2028after\x85and\x0cmore"
+    file = tmp_path / "lines.jsonl"
+    lines = [json.dumps({"text": text}, ensure_ascii=False), "", json.dumps({"text": "two"})]
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).replace("\\f", "\\u000c").encode())
+    found = list(read_lines(file))
+    assert [values["text"] for _, values in found] == [text, "two"]
+    assert [place.split(" of ")[0] for place, _ in found] == ["Line 1", "Line 3"]
+    file.write_bytes(b'{"a": 1}\n{"a": "\xff"}\n')
+    with pytest.raises(FileError, match=r"Line 2 of .* is no UTF-8 text"):
+        list(read_lines(file))
+
+
+def test_a_packed_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "profile_export.jsonl.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(FileError, match="is packed") as caught:
+        read_foreign(tmp_path / "profile_export.jsonl.gz")
+    assert caught.value.mend == "Unpack it first, and give what was in it."
+
+
+def test_a_metric_that_lm_eval_has_no_value_for_is_missing(tmp_path: Path) -> None:
+    golden = next(GOLDEN.glob("samples_caps_*.jsonl"))
+    lines = [json.loads(line) for line in golden.read_text().splitlines()]
+    lines[0]["exact_match"] = float("nan")
+    copy = tmp_path / golden.name
+    copy.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    values = [answer.scores[0].value for answer in read_foreign(copy).answers]
+    assert values[0] is None
+    assert None not in values[1:]

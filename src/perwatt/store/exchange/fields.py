@@ -119,22 +119,38 @@ def read_json(path: Path) -> Any:
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    """Each line of a JSON-lines file and its place. Raises FileError naming the line."""
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        if line.strip():
-            place = f"Line {number} of {path}"
-            yield place, parsed(line, place)
+    """Each line of a JSON-lines file and its place. Raises FileError naming the line.
+
+    A line ends with a newline alone: U+2028 and its like are text, which JSON need not escape.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    place = f"Line {number} of {path}"
+                    yield place, parsed(_decoded(line, place), place)
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return _decoded(path.read_bytes(), str(path))
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}."
-        raise FileError(msg, "Give the file that the other tool has written.") from None
+        raise _unreadable(path, error) from None
+
+
+def _decoded(data: bytes, place: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        msg = f"{path} is no UTF-8 text: byte {error.start} is none."
+        msg = f"{place} is no UTF-8 text: byte {error.start} is none."
         raise FileError(msg, _DAMAGED) from None
+
+
+def _unreadable(path: Path, error: OSError) -> FileError:
+    msg = f"{path} cannot be read: {error.strerror or error}."
+    return FileError(msg, "Give the file that the other tool has written.")
 
 
 def parsed(text: str, place: str) -> Any:

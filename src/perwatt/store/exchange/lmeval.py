@@ -12,6 +12,7 @@ import msgspec
 
 from perwatt.core.errors import FileError
 from perwatt.core.records import Message
+from perwatt.store.exchange.fields import read_lines
 from perwatt.store.exchange.foreign import Answer, Foreign, ForeignScore, as_value
 
 __all__ = ["read_lmeval"]
@@ -42,7 +43,7 @@ def read_lmeval(path: Path) -> Foreign:
     model = str(results.get("model_name") or path.parent.name or "model")
     answers: dict[int, Answer] = {}
     first: str | None = None
-    for number, row, values in _rows(path):
+    for place, row, values in _rows(path):
         scores = tuple(_scores(row, values))
         first = first or (scores[0].scorer if scores else None)
         known = answers.get(row.doc_id)
@@ -53,7 +54,7 @@ def read_lmeval(path: Path) -> Foreign:
         try:
             answers[row.doc_id] = _answer(row, task, model, scores)
         except (TypeError, ValueError, KeyError, IndexError) as error:
-            msg = f"Line {number} of {path} is no sample of lm-eval: {error}."
+            msg = f"{place} is no sample of lm-eval: {error}."
             raise FileError(msg, "Write it again with --log_samples.") from None
     if not answers:
         msg = f"{path} holds no sample."
@@ -67,20 +68,13 @@ def read_lmeval(path: Path) -> Foreign:
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, _Row, dict[str, Any]]]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}."
-        raise FileError(msg, "Give a samples_….jsonl of lm-eval.") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+def _rows(path: Path) -> Iterator[tuple[str, _Row, dict[str, Any]]]:
+    """Each row and its place. A metric without a value is NaN in them, which `read_lines` reads."""
+    for place, values in read_lines(path):
         try:
-            values = msgspec.json.decode(line, type=dict[str, Any])
-            yield number, msgspec.convert(values, _Row), values
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            msg = f"Line {number} of {path} is no sample of lm-eval: {error}."
+            yield place, msgspec.convert(values, _Row), values
+        except msgspec.ValidationError as error:
+            msg = f"{place} is no sample of lm-eval: {error}."
             raise FileError(msg, "Give a samples_….jsonl, written with --log_samples.") from None
 
 

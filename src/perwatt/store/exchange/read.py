@@ -65,6 +65,7 @@ _BY_JSON: tuple[tuple[Callable[[Any], bool], str], ...] = (
 )
 _SHOWN = 8
 """Folders named where one was given that only holds them."""
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz")
 _KNOWN = (
     "Known: Inspect, lm-eval, ML.ENERGY, AIPerf, GuideLLM, vLLM bench, llama-bench,"
     " optimum-benchmark, intelligence-per-watt, and tables in .csv, .tsv, .jsonl or .parquet;"
@@ -160,6 +161,8 @@ def _of_file(path: Path) -> str:
         return _of_header(path)
     if path.suffix in (".tsv", ".parquet"):
         return "table"
+    if path.suffix in _PACKED:
+        raise FileError(f"{path} is packed.", "Unpack it first, and give what was in it.")
     msg = f"{path} is of no kind that can be read."
     raise FileError(msg, _KNOWN)
 
