@@ -34,4 +34,5 @@ for caveat in found.caveats:
     print(f"[{caveat.code}] {caveat.sentence}")
 for gate in found.gates:
     print(f"{gate.outcome}: {gate.sentence}")
-# A build ends here with: sys.exit(any(gate.outcome == "fail" for gate in found.gates))
+# A build ends here, and does not pass what could not be judged:
+# sys.exit(any(gate.outcome in ("fail", "unjudged") for gate in found.gates))
