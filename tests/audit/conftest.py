@@ -27,10 +27,14 @@ def digits(value: float, many: int) -> str:
 
 
 class MadeUp:
-    """Answers of five models, watts and seconds of each pair, and tables printed from them."""
+    """Answers of five models, watts and seconds of each pair, and tables printed from them.
 
-    def __init__(self, seed: int) -> None:
+    `many` digits of what is measured are printed.
+    """
+
+    def __init__(self, seed: int, many: int = 4) -> None:
         rng = random.Random(seed)
+        self.many = many
         self.items = {
             (b, c): rng.randint(60, 200) * (3 if b == "chat" else 1)
             for b in BENCHMARKS
@@ -98,7 +102,7 @@ class MadeUp:
             share, seconds = self.accuracy(pair[0]), self.seconds[pair]
             cells = (100 * share, watts, seconds, watts * seconds / 1000)
             ratios = (1e3 * share / watts, 1e5 * share / (watts * seconds))
-            rows.append([*pair, *(digits(value, 4) for value in (*cells, *ratios))])
+            rows.append([*pair, *(digits(value, self.many) for value in (*cells, *ratios))])
         return {
             "id": "Pairs",
             "where": "Table 1",
@@ -124,7 +128,13 @@ class MadeUp:
                 {"name": "IPW", "role": "ipw", "unit": "1e-3/W"},
             ],
             "rows": [
-                [*p, digits(100 * self.accuracy(p[0]), 3), digits(1e3 * self.ipw(p), 3)]
+                [
+                    *p,
+                    *(
+                        digits(x, min(3, self.many))
+                        for x in (100 * self.accuracy(p[0]), 1e3 * self.ipw(p))
+                    ),
+                ]
                 for p in self.watts
             ],
         }
@@ -269,7 +279,7 @@ class MadeUp:
 
 
 @pytest.fixture(scope="session")
-def made_up() -> Callable[[int], MadeUp]:
+def made_up() -> Callable[..., MadeUp]:
     return MadeUp
 
 

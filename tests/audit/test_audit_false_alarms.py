@@ -80,13 +80,11 @@ def test_counts_are_exact_as_far_as_they_are_printed(
     assert len(found(audit(told), "sum")) == many
 
 
-@pytest.mark.parametrize(
-    ("joules", "many"), [("1020", 0), ("1030", 1), ("1016", 0), ("1017", 1), ("98.9", 1)]
-)
+@pytest.mark.parametrize(("joules", "many"), [("1020", 0), ("1030", 1), ("1016", 0), ("1018", 1)])
 def test_zeros_at_the_end_of_a_measured_number_may_be_rounding(
     joules: str, many: int, audit: Audit
 ) -> None:
-    """169 W × 6.01 s is 1,016 J, and three digits of it are 1020; 1017 has four."""
+    """169.0 W × 6.010 s is 1,016 J, and three digits of it are 1020; 1018 has four."""
     told = document(
         ["model", "device"],
         ["watts power_w W", "time seconds s", "energy energy_j J"],
@@ -179,7 +177,8 @@ def test_a_tie_in_the_printed_digits_may_be_won_by_either(audit: Audit) -> None:
             "singles": {"table": "T"},
             **TEXT,
         }
-        told = document(["benchmark"], columns, rows, claims=[comparison])
+        sets: list[Document] = [{"id": name, "members": []} for name in ("l", "r")]
+        told = document(["benchmark"], columns, rows, claims=[comparison], sets=sets)
         assert len(found(audit(told), "unlike-comparison")) == many
 
 

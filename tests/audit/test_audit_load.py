@@ -114,6 +114,112 @@ def test_what_is_wrong_is_named_with_its_file_and_place(
         load_files([write(tmp_path / "bad.toml", text)])
 
 
+SOUND = """
+[source]
+id = "a paper"
+
+[[tables]]
+id = "T"
+where = "Table 1"
+keys = ["model", "device"]
+columns = [
+  { name = "solved", role = "accuracy", unit = "%" },
+  { name = "power", role = "power_w", unit = "W" },
+  { name = "IPW", role = "ipw", unit = "1e-3/W" },
+]
+rows = [["a", "x", 50.0, 100, 5.00], ["b", "x", 60.0, 120, 5.00]]
+"""
+
+
+def claimed(kind: str, text: str) -> str:
+    return f'{SOUND}[[claims]]\nid = "c"\nkind = "{kind}"\nwhere = "§1"\nsays = "so"\n{text}'
+
+
+BAD_CELL = r"T, row 1, column 'solved': {} .*Write the digits alone"
+UNSOUND: dict[str, tuple[str, str]] = {
+    "empty": ("", "missing required field `source`"),
+    "no tables": ('[source]\nid = "x"\n', "no table has a printed number, so there is nothing"),
+    "no rows": (SOUND.partition("rows =")[0] + "rows = []", "there is nothing to audit"),
+    "nan": (SOUND.replace("50.0", "nan"), BAD_CELL.format("'nan' is no")),
+    "a comma for a point": (SOUND.replace("50.0", '"50,0"'), BAD_CELL.format("'50,0' is no")),
+    "a hyphen for a dash": (SOUND.replace("50.0", '"50-51"'), BAD_CELL.format("'50-51' is no")),
+    "its unit beside it": (SOUND.replace("50.0", '"50.0%"'), BAD_CELL.format("'50.0%' is no")),
+    "huge": (SOUND.replace("50.0", "1e400"), BAD_CELL.format("'1e400' is beyond anything")),
+    "huge and whole": (SOUND.replace("50.0", "1" + "0" * 400), r"0…' is beyond anything"),
+    "tiny": (SOUND.replace("50.0", '"1e-999999999"'), "beyond anything that is printed"),
+    "huge unit": (SOUND.replace("1e-3/W", "1e400/W"), "'IPW': ipw in '1e400/W' is beyond"),
+    "no unit": (SOUND.replace(', unit = "W"', ""), "missing required field `unit`.*columns.1"),
+    "a key twice": (SOUND.replace('"device"]', '"model"]'), "key 'model' is given twice"),
+    "a column twice": (SOUND.replace('"power"', '"solved"'), "two columns are named 'solved'"),
+    "a set twice": (SOUND + 2 * '[[sets]]\nid = "s"\nmembers = []\n', "set 's' is there twice"),
+    "same as none": (
+        SOUND + '[[sets]]\nid = "s"\nmembers = []\nsame_as = "q"\n',
+        "'s' is same_as 'q', which is none. Known sets: s",
+    ),
+    "of no set": (
+        SOUND.replace('role = "accuracy"', 'role = "coverage", keys = { set = "s" }'),
+        r"T \[a, x\] solved is of the set 's', which is not given. Add \[\[sets\]\]",
+    ),
+    "a mean of unlike things": (
+        claimed("mean", 'of = { table = "T" }\nprinted = 55'),
+        "claim 'c' compares accuracy with ipw with power_w",
+    ),
+    "a ratio of unlike things": (
+        claimed(
+            "ratio",
+            'of = { column = "power" }\nto = { column = "solved" }\nacross = []\nprinted = 2',
+        ),
+        "claim 'c' compares accuracy with power_w",
+    ),
+    "weighed by watts": (
+        claimed("mean", 'of = { column = "solved" }\nprinted = 55\nweights = { column = "power" }'),
+        r"claim 'c' weighs by T \[a, x\] power, whose role is power_w",
+    ),
+    "counts of no key": (
+        claimed("count", 'of = { column = "solved" }\nprinted = 2\ndistinct = "set"'),
+        r"claim 'c' is by the key 'set', which T \[a, x\] solved has not. It has model, device",
+    ),
+    "a product of nothing": (claimed("product", "factors = []\nprinted = 2"), "length >= 1"),
+    "shares of nothing": (
+        claimed(
+            "decomposition",
+            'of = { column = "IPW", model = "a" }\nto = { column = "IPW", model = "b" }\n'
+            "factors = {}\nprinted = 2",
+        ),
+        "length >= 1",
+    ),
+    "a statement about nothing": (
+        SOUND + '[[statements]]\nabout = ""\nsays = "x"\nwhere = "§1"\n',
+        "length >= 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSOUND)
+def test_what_no_rule_could_make_sense_of_is_told_in_a_sentence(case: str, tmp_path: Path) -> None:
+    text, sentence = UNSOUND[case]
+    with pytest.raises(FileError, match=sentence) as told:
+        load_files([write(tmp_path / "bad.toml", text)])
+    assert "\n" not in str(told.value)
+
+
+def test_a_comparison_of_sets_that_are_not_given_is_refused(tmp_path: Path) -> None:
+    side = '{ column = "solved", model = "%s" }'
+    text = claimed(
+        "comparison",
+        f'left = {side % "a"}\nright = {side % "b"}\nsingles = {{ column = "solved" }}\n'
+        'by = "device"\nwins = 0\nrows = 1\nleft_set = "l"\nright_set = "r"',
+    )
+    with pytest.raises(FileError, match="claim 'c' is of the set 'l', which is not given"):
+        load_files([write(tmp_path / "bad.toml", text)])
+
+
+def test_a_byte_order_mark_and_a_real_minus_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(SOUND.replace("60.0", '"−60.0"'), encoding="utf-8-sig")
+    (made,) = load_files([tmp_path / "a.toml"])
+    assert [cell.value for cell in made.of_role("accuracy")] == [0.5, -0.6]
+
+
 def test_a_ratio_of_nothing_is_an_error_and_not_a_check(tmp_path: Path) -> None:
     text = TABLES.replace('["small"', '["large", "x", 60.0, 300, 2.00],\n  ["small"') + CLAIM
     text = text.replace('across = ["device"]', "across = []")

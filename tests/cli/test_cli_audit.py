@@ -82,6 +82,14 @@ def test_fail_on(severity: str, code: int, table: Path, capsys: pytest.CaptureFi
     assert "1 finding is of severity" in capsys.readouterr().err
 
 
+def test_that_nothing_could_be_recomputed_is_told(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(HOLDS.replace('role = "ipw", unit = "1e-3/W"', 'role = "fact", unit = "x"'))
+    main(["audit", str(table)])
+    assert "Nothing could be recomputed by these rules" in capsys.readouterr().out
+
+
 def test_a_note_does_not_fail_on_contradictions(capsys: pytest.CaptureFixture[str]) -> None:
     main(["audit", "--rule", "implied-latency", "--fail-on", "contradiction"])
     assert "99 s and 16.9 kJ" in capsys.readouterr().out

@@ -6,7 +6,8 @@ what it leaves out may be anything. An `Operand` is one printed number, or a sel
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -45,6 +46,14 @@ class _Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         """Everything in it that has to be one number."""
         return ()
 
+    def needs_keys(self) -> tuple[tuple[Selector, Iterable[str]], ...]:
+        """What names cells, and keys that each of those cells must have."""
+        return ()
+
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        """What names cells that are set against each other."""
+        return ()
+
 
 _NAMES_CELLS = {"of", "to", "printed", "weights", "left", "right", "singles"}
 
@@ -61,12 +70,15 @@ class Ratio(_Claim, frozen=True, tag="ratio"):
     def numbers(self) -> tuple[Operand, ...]:
         return (self.printed,)
 
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        return (self.of, self.to)
+
 
 class Product(_Claim, frozen=True, tag="product"):
     """`printed` is the product of `factors`."""
 
     printed: Operand
-    factors: list[Operand]
+    factors: Annotated[list[Operand], msgspec.Meta(min_length=1)]
 
     def numbers(self) -> tuple[Operand, ...]:
         return (self.printed, *self.factors)
@@ -78,10 +90,16 @@ class Decomposition(_Claim, frozen=True, tag="decomposition"):
     printed: Operand
     of: Selector
     to: Selector
-    factors: dict[str, str | int]
+    factors: Annotated[dict[str, str | int], msgspec.Meta(min_length=1)]
 
     def numbers(self) -> tuple[Operand, ...]:
         return (self.printed, self.of, self.to, *self.factors.values())
+
+    def needs_keys(self) -> tuple[tuple[Selector, Iterable[str]], ...]:
+        return (self.of, self.factors), (self.to, self.factors)
+
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        return (self.of, self.to)
 
 
 class Mean(_Claim, frozen=True, tag="mean"):
@@ -90,11 +108,17 @@ class Mean(_Claim, frozen=True, tag="mean"):
     printed: Operand
     of: Selector
     weights: Selector | None = None
-    """Cells of the role count, matched on the keys that they have."""
+    """Cells of the role count or share, matched on the keys that they have."""
     by: list[str] = []
 
     def numbers(self) -> tuple[Operand, ...]:
         return () if self.by else (self.printed,)
+
+    def needs_keys(self) -> tuple[tuple[Selector, Iterable[str]], ...]:
+        return ((self.of, self.by),)
+
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        return (self.of, self.printed) if isinstance(self.printed, dict) else (self.of,)
 
 
 class Mixture(_Claim, frozen=True, tag="mixture"):
@@ -109,6 +133,12 @@ class Mixture(_Claim, frozen=True, tag="mixture"):
     over: str
     by: str
 
+    def needs_keys(self) -> tuple[tuple[Selector, Iterable[str]], ...]:
+        return (self.printed, (self.by,)), (self.of, (self.by, self.over))
+
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        return (self.printed, self.of)
+
 
 class Sum(_Claim, frozen=True, tag="sum"):
     """`of` adds up to `printed`; each cell's own rounding is allowed for."""
@@ -118,6 +148,9 @@ class Sum(_Claim, frozen=True, tag="sum"):
 
     def numbers(self) -> tuple[Operand, ...]:
         return (self.printed,)
+
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        return (self.of, self.printed) if isinstance(self.printed, dict) else (self.of,)
 
 
 class Extreme(_Claim, frozen=True, tag="extreme"):
@@ -131,6 +164,12 @@ class Extreme(_Claim, frozen=True, tag="extreme"):
     def numbers(self) -> tuple[Operand, ...]:
         return (self.printed,)
 
+    def needs_keys(self) -> tuple[tuple[Selector, Iterable[str]], ...]:
+        return ((self.of, self.winner),)
+
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        return (self.of, self.printed) if isinstance(self.printed, dict) else (self.of,)
+
 
 class Count(_Claim, frozen=True, tag="count"):
     """There are `printed` different values of the key `distinct` in `of`."""
@@ -143,6 +182,9 @@ class Count(_Claim, frozen=True, tag="count"):
 
     def numbers(self) -> tuple[Operand, ...]:
         return (self.printed,)
+
+    def needs_keys(self) -> tuple[tuple[Selector, Iterable[str]], ...]:
+        return ((self.of, (self.distinct,)),)
 
 
 class Comparison(_Claim, frozen=True, tag="comparison"):
@@ -158,6 +200,12 @@ class Comparison(_Claim, frozen=True, tag="comparison"):
     left_set: str
     right_set: str
 
+    def needs_keys(self) -> tuple[tuple[Selector, Iterable[str]], ...]:
+        return tuple((side, (self.by,)) for side in (self.left, self.right, self.singles))
+
+    def needs_one_unit(self) -> tuple[Selector, ...]:
+        return (self.left, self.right, self.singles)
+
 
 Claim: TypeAlias = (
     Ratio | Product | Decomposition | Mean | Mixture | Sum | Extreme | Count | Comparison
@@ -167,6 +215,6 @@ Claim: TypeAlias = (
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fact in words. Two that differ about one thing contradict each other."""
 
-    about: str
+    about: Annotated[str, msgspec.Meta(min_length=1)]
     says: str
     where: str

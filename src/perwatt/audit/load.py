@@ -58,11 +58,17 @@ from perwatt.audit.claims import Claim, Statement
 from perwatt.audit.printed import Printed, in_column, parse_printed
 from perwatt.audit.tables import Cell, Publication, Source, Subset, Table
 from perwatt.audit.units import scale_of
+from perwatt.audit.wellformed import require_sound
 from perwatt.core.errors import FileError
 
 __all__ = ["load_builtin", "load_files", "publications"]
 
 _MEND = "docs/audit.md shows what a file of published tables may say."
+
+_DIGITS = (
+    "Write the digits alone, the unit being the column's: 50.0, 1.2e3, 500K, ~12, 3.7–3.8, "
+    "23.2±1.9, 480 (PSU), or – for nothing."
+)
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +128,7 @@ def load_files(paths: Sequence[Path]) -> list[Publication]:
     documents = []
     for path in paths:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             msg = f"{path} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}."
             raise FileError(msg, "Name a TOML file of published tables.") from None
@@ -185,9 +191,7 @@ def _publication(found: Sequence[tuple[str, _Document]]) -> Publication:
         claims=tuple(claim for d in documents for claim in d.claims),
         statements=tuple(s for d in documents for s in d.statements),
     )
-    for name, document in found:
-        for claim in document.claims:
-            _check_claim(name, claim, made)
+    require_sound(((name, claim) for name, d in found for claim in d.claims), made)
     return made
 
 
@@ -200,24 +204,10 @@ def _source(told: Sequence[_Source]) -> Source:
     return Source(told[0].id, first("version"), first("title"), first("read"))
 
 
-def _check_claim(name: str, claim: Claim, made: Publication) -> None:
-    """Raises FileError for a claim about cells that are not there, or about none in particular."""
-    place = f"{name}: claim {claim.id!r}"
-    for selector in claim.selectors():
-        if not made.find(selector):
-            named = ", ".join(f"{k} = {v!r}" for k, v in selector.items())
-            msg = f"{place}: {{{named}}} names no cell."
-            raise FileError(msg, "Check the table's id, the column and the keys.")
-    for number in claim.numbers():
-        try:
-            made.value_of(number)
-        except (LookupError, ValueError) as error:
-            msg = f"{place}: {error.args[0]}."
-            raise FileError(msg, "Name its table, column and keys in full.") from None
-
-
 def _table(name: str, table: _Table) -> Table:
     place = f"{name}: {table.id}"
+    for column in table.columns:
+        _require_once(f"{place}, column {column.name!r}", (*table.given, *table.keys, *column.keys))
     printed = _printed(place, table)
     cells = []
     for number, row in enumerate(table.rows):
@@ -243,6 +233,13 @@ def _table(name: str, table: _Table) -> Table:
     return Table(table.id, table.title, table.where, table.complete, tuple(cells))
 
 
+def _require_once(place: str, keys: Sequence[str]) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            msg = f"{place}: the key {key!r} is given twice."
+            raise FileError(msg, "Give it once: for the table, for each row, or for the column.")
+
+
 def _printed(place: str, table: _Table) -> dict[str, tuple[Printed | None, ...]]:
     """By column, what each row prints there. Raises FileError, naming row and column."""
     width = len(table.keys) + len(table.columns)
@@ -266,6 +263,6 @@ def _printed(place: str, table: _Table) -> dict[str, tuple[Printed | None, ...]]
                 cells.append(parse_printed(row[at]))
             except ValueError as error:
                 msg = f"{place}, row {number}, column {column.name!r}: {error}."
-                raise FileError(msg, _MEND) from None
+                raise FileError(msg, _DIGITS) from None
         found[column.name] = in_column(column.role, cells)
     return found

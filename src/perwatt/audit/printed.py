@@ -25,7 +25,9 @@ from perwatt.audit.interval import Interval
 __all__ = ["Printed", "in_column", "parse_printed"]
 
 _ABOUT = 0.10
-_NUMBER = r"[-+]?\d[\d,_]*(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_MOST = 30
+"""Powers of ten, either way. More is a slip, and would end as an infinity."""
+_NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _TEXT = re.compile(
     rf"(?P<about>[~≈])?\s*(?P<first>{_NUMBER})(?P<suffix>[KMB])?"
     rf"(?:\s*–\s*(?P<last>{_NUMBER})|\s*±\s*(?P<spread>{_NUMBER}))?"
@@ -66,7 +68,7 @@ def parse_printed(cell: str | int) -> Printed | None:
 
     Raises ValueError for what is neither.
     """
-    text = str(cell).strip()
+    text = str(cell).strip().replace("−", "-")
     if text in {"", "–", "-"}:
         return None
     found = _TEXT.fullmatch(text)
@@ -140,4 +142,8 @@ def _rounded(text: str) -> tuple[float, float]:
         raise ValueError(msg) from None
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)  # the pattern lets neither NaN nor infinity through
+    if number.adjusted() > _MOST or exponent < -_MOST:
+        shown = text if len(text) <= 20 else f"{text[:20]}…"
+        msg = f"{shown!r} is beyond anything that is printed"
+        raise ValueError(msg)
     return float(number), float(Decimal(5).scaleb(exponent - 1))

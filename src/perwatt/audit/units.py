@@ -44,6 +44,7 @@ _SCALES = {
     ("count", "count"): 1.0,
     ("$/M tokens", "$/M tokens"): 1.0,
 }
+_LEAST = 1e-30
 _POWER = re.compile(r"(1e[-+]?\d+)/(.+)")
 
 
@@ -59,6 +60,9 @@ def scale_of(role: str, unit: str) -> float:
     factor, bare = 1.0, unit
     if found := _POWER.fullmatch(unit):
         factor, bare = float(found[1]), f"1/{found[2]}"
+        if not _LEAST <= factor <= 1 / _LEAST:
+            msg = f"{role} in {unit!r} is beyond anything that is printed"
+            raise ValueError(msg)
     scale = _SCALES.get((base, bare))
     if scale is None:
         known = ", ".join(u for b, u in _SCALES if b == base)

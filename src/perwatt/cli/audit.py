@@ -85,6 +85,12 @@ def _show(report: AuditReport, console: Console) -> None:
         console.print()
         parts = ", ".join(f"{tally.rule} {tally.checks}" for tally in whole)
         console.print(f"Hold throughout: {parts}.")
+    if not report.checks:
+        console.print()
+        console.print(
+            "Nothing could be recomputed by these rules: no printed numbers have to do with each "
+            "other by their roles, their keys or a claim. docs/audit.md has an example."
+        )
     counts = {
         severity: sum(finding.severity == severity for finding in report.findings)
         for severity in _STYLES

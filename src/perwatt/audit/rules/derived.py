@@ -52,6 +52,8 @@ class Derivation:
     target: Cell
     operands: tuple[Cell, ...]
     recomputed: Interval
+    value: float
+    """The same of the digits as printed, which need not be the interval's middle."""
     formula: str
     exact: bool
     """False: it may miss for watts that are a mean of each query's (`_Formula.exact`)."""
@@ -71,7 +73,7 @@ class Derivation:
     @property
     def factor(self) -> float:
         """Recomputed over printed; 0 where 0 was printed."""
-        return self.recomputed.middle / self.target.value if self.target.value else 0.0
+        return self.value / self.target.value if self.target.value else 0.0
 
 
 def derivations(publication: Publication) -> Iterator[Derivation]:
@@ -98,7 +100,9 @@ def _of_cells(cells: Iterable[Cell], done: set[str]) -> Iterator[Derivation]:
             if cell.role == formula.role and all(role in by_role for role in formula.from_):
                 operands = tuple(by_role[role] for role in formula.from_)
                 recomputed = formula.compute(*(operand.interval for operand in operands))
-                yield Derivation(cell, operands, recomputed, formula.text, formula.exact)
+                points = (Interval(operand.value, operand.value) for operand in operands)
+                value = formula.compute(*points).middle
+                yield Derivation(cell, operands, recomputed, value, formula.text, formula.exact)
                 break
 
 
@@ -115,7 +119,7 @@ class Derived:
 
     def _finding(self, found: Derivation, publication: Publication) -> Finding:
         target, recomputed = found.target, found.recomputed
-        value = target.text(recomputed.middle)
+        value = target.text(found.value)
         others = {operand.table for operand in found.operands} - {target.table}
         apart = f" (from {', '.join(sorted(others))})" if others else ""
         times = f": {found.factor:.3g} times that" if found.factor else ""

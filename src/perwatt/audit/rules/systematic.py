@@ -53,7 +53,7 @@ class Systematic:
     def _finding(self, where: str, group: list[Derivation], publication: Publication) -> Finding:
         factors = [found.factor for found in group]
         low, high = min(factors), max(factors)
-        mended = {found.target.name: found.recomputed.middle for found in group}
+        mended = {found.target.name: found.value for found in group}
         claims = _mended_claims(publication, mended)
         return Finding(
             rule=self.name,
@@ -62,8 +62,7 @@ class Systematic:
             f"times what is printed.{''.join(f' {claim}' for claim in claims)}",
             cells=of(*(found.target for found in group)),
             recomputed="; ".join(
-                f"{found.target.row}: {found.target.text(found.recomputed.middle)}"
-                for found in group
+                f"{found.target.row}: {found.target.text(found.value)}" for found in group
             ),
             tolerance=f"factors within {_WIDTH - 1:.0%} of each other, and nearer to each other "
             f"than to 1, over {_ROWS} rows or more",
