@@ -138,3 +138,16 @@ def test_rows_of_a_pair_that_nobody_names_are_told(tmp_path: Path) -> None:
             "Rows of large in a are left out: its run.json names no such pair."
         ]
         assert means(study) == KNOWN[:1]
+
+
+def test_another_workload_of_the_same_name_is_told(tmp_path: Path) -> None:
+    for name, items in (("a", 4), ("b", 4), ("c", 3)):
+        answers = [Answered(pair="m", item=f"q{n}", score=1.0, energy_j=1.0) for n in range(items)]
+        write_run_directory(tmp_path / name, answers)
+    other = [Answered(pair="m", item="q0", score=1.0, energy_j=1.0)]
+    write_run_directory(tmp_path / "d", other, workload="another")
+    with open_study([tmp_path]) as study:
+        (fault,) = study.faults
+    assert (fault.code, fault.run, fault.left_out) == ("unlike-workload", "c", False)
+    assert fault.sentence.startswith("c asked another known (")
+    assert "than a (" in fault.sentence

@@ -37,6 +37,11 @@ class _Spec(msgspec.Struct):
     slo: str | None = None
 
 
+class _Workload(msgspec.Struct):
+    name: str
+    sha256: str
+
+
 class _Energy(msgspec.Struct):
     line: str
     domains: tuple[Domain, ...]
@@ -58,7 +63,7 @@ class _Finished(msgspec.Struct, kw_only=True):
     ended: datetime
     perwatt_version: str
     spec: _Spec
-    workload: dict[str, Any]
+    workload: _Workload
     environment: dict[str, Any]
     energy: _Energy
     pairs: dict[str, PairIdentity]

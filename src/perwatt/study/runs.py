@@ -69,7 +69,7 @@ def open_runs(directories: Sequence[Path], *, check: bool = True) -> OpenRuns:
             faults.append(_left_out("duplicate-run", path, sentence, mend))
             continue
         found.append(run)
-    faults += _mixed_versions(found)
+    faults += _unlike_workloads(found) + _mixed_versions(found)
     return OpenRuns(runs=tuple(found), faults=tuple(faults))
 
 
@@ -152,6 +152,30 @@ def _open(path: Path, faults: list[StudyFault], *, check: bool) -> OpenRun | Non
 
 def _again(path: Path, run: dict[str, Any]) -> str:
     return "Import it again." if "imported" in run else f"Make it again: perwatt score {path}"
+
+
+def _unlike_workloads(runs: Sequence[OpenRun]) -> list[StudyFault]:
+    """Runs whose workload has another's name and other items: their ids are taken for the same."""
+    first: dict[str, OpenRun] = {}
+    faults = []
+    for run in runs:
+        about = run.about
+        # Other tools' questions are mostly not known, and callers' have their hash for an id.
+        if about.imported_from is not None or run.run.get("kind") == "serve":
+            continue
+        known = first.setdefault(about.workload, run).about
+        if known.workload_sha256 != about.workload_sha256:
+            faults.append(
+                StudyFault(
+                    code="unlike-workload",
+                    run=about.directory,
+                    sentence=f"{about.directory} asked another {about.workload}"
+                    f" ({about.workload_sha256[:8]}) than {known.directory}"
+                    f" ({known.workload_sha256[:8]}): what has one id is taken for one question.",
+                    mend="Study them apart, unless their ids mean the same questions.",
+                )
+            )
+    return faults
 
 
 def _mixed_versions(runs: Sequence[OpenRun]) -> list[StudyFault]:
