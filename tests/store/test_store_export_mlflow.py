@@ -31,8 +31,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ExportRun:
     ]
     write_run_directory(path, answers)
     tables = load_tables(path)
-    spec = {**tables.run["spec"], "api_key_env": "MY_KEY", "extra_body": {"api_key": "sk-secret"}}
-    about = {**tables.run, "spec": spec}
+    spec = {
+        **tables.run["spec"],
+        "api_key_env": "MY_KEY",
+        "extra_body": {"api_key": "sk-secret"},
+        "out": "/home/alice/secret-project/mine",
+        "workload": "/home/alice/secret-project/items.jsonl,question=Frage",
+        "sensors": ["replay:/home/alice/watts.csv"],
+        "endpoint": "http://127.0.0.1:1/v1/chat",
+    }
+    verdict = {
+        "code": "x",
+        "severity": "note",
+        "sentence": "Go on: perwatt resume /home/alice/secret-project/mine",
+    }
+    about = {**tables.run, "spec": spec, "verdicts": [verdict]}
     return ExportRun(name="mine", path=path, run=about, summary=summarise_run(tables))
 
 
@@ -67,7 +80,14 @@ def test_a_folder_holds_each_pair_as_a_run(run: ExportRun, tmp_path: Path) -> No
     ]
     assert json.loads((kept / "run.json").read_text())["spec"]["api_key_env"] == "MY_KEY"
     for path in (tmp_path / "mlruns").rglob("*"):
-        assert not path.is_file() or b"sk-secret" not in path.read_bytes()
+        told = path.read_bytes() if path.is_file() else b""
+        assert b"sk-secret" not in told and b"alice" not in told
+    params = {path.name: path.read_text() for path in (by_pair["a"] / "params").iterdir()}
+    assert params["spec.workload"] == "items.jsonl,question=Frage"
+    assert json.loads(params["spec.sensors"]) == ["replay:watts.csv"]
+    assert params["spec.endpoint"] == "http://127.0.0.1:1/v1/chat"
+    sentence = json.loads((kept / "run.json").read_text())["verdicts"][0]["sentence"]
+    assert sentence == "Go on: perwatt resume mine"
 
 
 def test_a_pair_is_written_once(run: ExportRun, tmp_path: Path) -> None:

@@ -29,8 +29,10 @@ _PARAM, _TAG, _BATCH = 6000, 5000, 100
 """Longest values that MLflow takes, and how many at a time."""
 _SECRET = re.compile(r"(?i)(^|_)(api_?key|key|token|secret|password|passwd|authorization)$")
 _IN_ADDRESS = re.compile(r"//[^/@\s]+@")
-_PLACES = frozenset({"out", "model_file"})
-"""Paths of the machine it was measured on."""
+_PLACE = re.compile(
+    r"(?:[\w-]{2,}:)?(?!//)(?P<path>(?:~?/|[A-Za-z]:[\\/]).*?(?P<name>[^/\\]+))[/\\]?"
+)
+"""An absolute path, or one behind a plug-in's name such as `replay:`."""
 
 
 def write_mlflow(
@@ -41,6 +43,7 @@ def write_mlflow(
     Raises MissingExtraError, and FileError where the store cannot be written.
     """
     uri = to if "://" in to else Path(to).resolve().as_uri()
+    shown = [_shown(run) for run in runs]
     with _settings(uri):
         try:
             from mlflow.exceptions import MlflowException
@@ -53,7 +56,7 @@ def write_mlflow(
             place = known.experiment_id if known else client.create_experiment(experiment)
             return [
                 _write_pair(client, place, run, pair, text)
-                for run in runs
+                for run in shown
                 for pair in run.summary.pairs
             ]
         except (MlflowException, OSError) as error:
@@ -79,6 +82,37 @@ def without_secrets(value: Any, name: str = "") -> Any:
 _HIDDEN = object()
 
 
+def without_places(run: Mapping[str, Any]) -> dict[str, Any]:
+    """run.json with every absolute path of its spec, pairs and workload cut to the last name, there
+    and wherever else it is told: folders say whose machine it was, and nothing about the run."""
+    told = [run.get(key) for key in ("spec", "pairs", "workload")]
+    found = [_PLACE.fullmatch(text) for text in _strings(told)]
+    # A file's before its folder's, which it begins with.
+    places = sorted({(m["path"], m["name"]) for m in found if m}, key=lambda p: -len(p[0]))
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: cut(own) for key, own in value.items()}
+        if isinstance(value, list | tuple):
+            return [cut(own) for own in value]
+        if isinstance(value, str):
+            for path, name in places:
+                value = value.replace(path, name)
+        return value
+
+    return {key: cut(own) for key, own in run.items()}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _strings(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for own in value:
+            yield from _strings(own)
+
+
 @contextmanager
 def _settings(uri: str) -> Iterator[None]:
     """MLflow's leave to write to a folder, and no word to its makers, for as long as we write."""
@@ -102,6 +136,10 @@ def _settings(uri: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _shown(run: ExportRun) -> ExportRun:
+    return msgspec.structs.replace(run, run=without_secrets(without_places(run.run)))
+
+
 def _write_pair(client: Any, place: str, run: ExportRun, pair: PairSummary, text: bool) -> str:
     from mlflow.entities import Metric, Param, RunTag
 
@@ -122,7 +160,7 @@ def _write_pair(client: Any, place: str, run: ExportRun, pair: PairSummary, text
         part = slice(start, start + _BATCH)
         client.log_batch(run_id, metrics=metrics[part], params=params[part], tags=tags[part])
     with tempfile.TemporaryDirectory() as folder:
-        about = msgspec.json.format(msgspec.json.encode(without_secrets(run.run)), indent=2)
+        about = msgspec.json.format(msgspec.json.encode(run.run), indent=2)
         Path(folder, "run.json").write_bytes(about)
         copy_tables(run, Path(folder), "parquet", text=text, place="tables/{table}.{form}")
         client.log_artifacts(run_id, folder)
@@ -148,21 +186,18 @@ def _figures(pair: PairSummary) -> tuple[dict[str, float], dict[str, str]]:
 
 def _params(run: ExportRun, pair: PairSummary) -> dict[str, str]:
     """What was under test, and how it was asked."""
-    identity = msgspec.to_builtins(pair.identity)
+    identity = run.run["pairs"][pair.identity.pair_id]
     workload = {key: run.run["workload"].get(key) for key in ("name", "version", "sha256")}
-    nested = {"pair": identity, "spec": run.run["spec"], "workload": workload}
-    return dict(_flat(without_secrets(nested)))
+    return dict(_flat({"pair": identity, "spec": run.run["spec"], "workload": workload}))
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
     for key, own in value.items():
         if isinstance(own, Mapping):
             yield from _flat(own, f"{before}{key}.")
-        elif own is not None and key not in _PLACES:
-            yield (
-                f"{before}{key}",
-                own if isinstance(own, str) else msgspec.json.encode(own).decode(),
-            )
+        elif own is not None:
+            told = own if isinstance(own, str) else msgspec.json.encode(own).decode()
+            yield f"{before}{key}", told
 
 
 def _tags(
