@@ -122,8 +122,9 @@ def dcgm(_: Path) -> Iterator[str]:
 def remote(tmp_path: Path) -> Iterator[str]:
     with rapl(tmp_path) as name:
         sensor = sensor_named(name)
-        sampler = Sampler([sensor], hz=100, timing_s=0)
-        server = SampleServer(sampler, hz=100)
+        hz = 3.0  # so slow that only what is held up for two seconds has stalled, and says so
+        sampler = Sampler([sensor], hz, timing_s=0)
+        server = SampleServer(sampler, hz=hz)
         sampler.start()
         server.start()
         yield f"remote:{server.url}?period=0.05"
