@@ -12,11 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perwatt.core.estimate import Estimate, Grade
-from perwatt.report.charts.axes import tick_labels
+from perwatt.report.charts.axes import Frame, tick_labels, x_axis
 from perwatt.report.charts.dots import Dot, DotRow, dots
 from perwatt.report.charts.ecdf import Curve, ecdf, steps
 from perwatt.report.charts.forest import Ratio, forest
+from perwatt.report.charts.labels import place_labels
 from perwatt.report.charts.lines import Line, Place, lines
+from perwatt.report.charts.power import own_word
 from perwatt.report.charts.requests import Span, draw_requests, mean_active
 from perwatt.report.charts.scale import Log, fit, nice_ticks
 from perwatt.report.charts.scatter import Point, scatter
@@ -130,6 +132,63 @@ def test_scatter(places: list[tuple[float, float]], width: float) -> None:
         for (x2, y2), (bx, by) in zip(places, marks, strict=True):
             assert x >= x2 or ax <= bx + 0.11
             assert y >= y2 or ay >= by - 0.11
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.floats(60, 840), st.floats(120, 260)), min_size=1, max_size=5))
+def test_names_lie_inside_and_on_no_other_name(marks: list[tuple[float, float]]) -> None:
+    frame = Frame(width=860, height=380, top=34)
+    width = 90.0
+    found = place_labels(marks, [width] * len(marks), [], frame)
+    boxes = []
+    for label in found:
+        left = label.x - width if label.ends else label.x
+        assert frame.x0 <= left <= left + width <= frame.x1
+        assert frame.y0 <= label.y <= frame.y1
+        boxes.append((left, label.y))
+    for n, (x, y) in enumerate(boxes):
+        assert all(abs(x - a) >= width or abs(y - b) >= 10 for a, b in boxes[:n])
+
+
+def test_a_name_goes_where_no_interval_runs_through_it() -> None:
+    frame = Frame(width=400, height=300)
+    mark = (200.0, 150.0)
+    first = place_labels([mark], [80.0], [], frame)[0]
+    assert (first.x > 200, first.y < 150, first.far) == (True, True, False)
+    beside = (205.0, first.y - 3, 300.0, first.y - 3)
+    other = place_labels([mark], [80.0], [beside], frame)[0]
+    assert (other.ends, other.far) == (True, False)
+
+
+def test_a_narrow_turn_bears_the_word_that_is_the_pairs_own() -> None:
+    labels = ["M-135M Q4_1", "M-135M Q4_0", "M-135M Q8_0 (from Q4_1)", "G-270M Q4_1"]
+    assert [own_word(n, labels) for n in range(4)] == ["Q4_1", "Q4_0", "Q8_0", "G-270M"]
+    assert own_word(0, ["same", "same"]) == "same"
+
+
+def test_chunks_that_came_at_once_do_not_hide_the_gaps_of_the_others() -> None:
+    gaps = sorted([0.0] * 30 + [0.002 + n / 1e4 for n in range(200)] + [1.5])
+    marks = ((quantile(gaps, 0.1), 0.1, "p10"), (quantile(gaps, 0.5), 0.5, "p50"))
+    svg = ecdf([Curve(pair=0, label="", values=gaps, marks=marks)], "s", "gaps", 284.0, "label")
+    assert "gaps, log scale" in svg
+    (at_zero, _), (median, _) = _inside(svg, 2)
+    assert at_zero == pytest.approx(46, abs=8)
+    assert median > 60
+    still = Curve(pair=0, label="", values=[0.0] * 9, marks=())
+    assert "log scale" not in ecdf([still], "s", "gaps", 284.0, "label")
+
+
+def test_a_log_axis_has_a_step_at_each_digit() -> None:
+    frame = Frame(width=400, height=300)
+    axis = x_axis(frame, fit([0.02, 30.0], frame.x0, frame.x1, log=True, pad=0), "1/J", "IPJ")
+    steps_drawn = re.search(r'd="([^"]+)" class="minor"', axis)
+    assert steps_drawn
+    assert steps_drawn[1].count("M") == 8 + 9 + 9 + 3
+    assert "(1/J)" in axis
+    assert ">1</text>" in axis  # the unit is said once, by the title
+    wide = fit([1e-9, 1e9], frame.x0, frame.x1, log=True)
+    assert "minor" not in x_axis(frame, wide, "J", "")
+    assert "minor" not in x_axis(frame, fit([1, 30], frame.x0, frame.x1), "J", "")
 
 
 def test_scatter_needs_a_point() -> None:

@@ -237,6 +237,16 @@ def test_estimated_energy_cannot_be_missed(made_run: MakeRun) -> None:
     assert "ESTIMATED" not in badges["B"]
 
 
+def test_energy_of_some_pairs_is_not_said_to_be_of_all(made_run: MakeRun) -> None:
+    run = made_run(pairs=2)
+    first, second = run.summary.pairs
+    assert "Energy measured: grade" in render_report([run])
+    half = (first, msgspec.structs.replace(second, ledger=None))
+    summary = msgspec.structs.replace(run.summary, pairs=half)
+    html = render_report([msgspec.structs.replace(run, summary=summary)])
+    assert "Energy measured for 1 of 2 pairs: grade" in html
+
+
 def test_joules_that_do_not_add_up_are_called_out(made_run: MakeRun) -> None:
     run = made_run(pairs=1, items=4)
     ledger = run.summary.pairs[0].ledger

@@ -67,6 +67,7 @@ def _badge(summary: RunSummary) -> tuple[str, str]:
     grade = worst_grade(grades)
     if grade is None:
         return "unknown", "Energy not measured"
+    some = f" for {len(grades)} of {len(summary.pairs)} pairs" * (len(grades) < len(summary.pairs))
     if grade == "D":
-        return "estimated", "Energy is ESTIMATED, not measured: grade D"
-    return "measured", f"Energy measured: grade {grade}, {GRADES[grade]}"
+        return "estimated", f"Energy is ESTIMATED{some}, not measured: grade D"
+    return "measured", f"Energy measured{some}: grade {grade}, {GRADES[grade]}"

@@ -26,6 +26,8 @@ DRAWN = 60
 """Rows of a figure; a longer table has none."""
 CROWDED = 5
 """Marks whose names need the full width."""
+LONG_WORDS = 24
+"""Letters beyond which a column is kept wide enough to be read."""
 LONG = 12
 """Rows beyond which a table is folded under its figure."""
 
@@ -37,6 +39,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     words: bool
     """Words stand to the left, numbers to the right."""
+    long: bool
+    """Words that a narrow column would break into many lines."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +99,11 @@ def _part(table: StudyTable) -> Part:
             title=c.title,
             what=c.what,
             words=all(isinstance(row.get(c.name), str | None) for row in table.rows),
+            long=any(
+                len(str(row.get(c.name) or "")) > LONG_WORDS
+                for row in table.rows
+                if not isinstance(row.get(c.name), Estimate)
+            ),
         )
         for c in used
     )
@@ -168,7 +177,7 @@ def _pareto(table: StudyTable, used: Sequence[StudyColumn], count: int) -> Figur
     elif not alike:
         caption += " Boundaries or grades differ, so that no pair is ranked before another."
     elif sum(front) > 1:
-        caption += " The dotted steps join the pairs that no other beats on both."
+        caption += " The pale steps join the pairs that no other beats on both."
 
     def draw(width: float) -> Markup:
         return scatter(points, "gross energy per request", "accuracy", width, caption)

@@ -54,7 +54,9 @@ def tick_labels(ticks: list[float], unit: str, *, log: bool = False) -> tuple[li
     ((['25%', '50%'], ''), (['100 mJ', '1 J', '10 J'], ''))
     """
     if log:
-        return [format_value(tick, unit) for tick in ticks], "" if unit in {"J", "W", "s"} else unit
+        prefixed = unit in {"J", "W", "s", "share"}
+        labels = [format_value(tick, unit if prefixed else "") for tick in ticks]
+        return labels, "" if prefixed else unit
     if unit == "share":
         return [f"{_plain(tick * 100, _step(ticks) * 100)}%" for tick in ticks], ""
     scale, prefix = 1.0, ""
@@ -91,11 +93,26 @@ def x_axis(frame: Frame, scale: Scale, unit: str, title: str, *, grid: bool = Tr
         if grid:
             parts.append(el("path", d=f"M{x:.1f},{frame.y0:.1f}V{frame.y1:.1f}", class_="grid"))
         parts.append(text(x, frame.y1 + 16, label, class_="axis mid"))
+    steps = "".join(f"M{scale(v):.1f},{frame.y1:.1f}v-4" for v in _between(scale))
+    parts.append(el("path", d=steps, class_="minor") if steps else "")
     parts.append(el("path", d=f"M{frame.x0:.1f},{frame.y1:.1f}H{frame.x1:.1f}", class_="baseline"))
     words = f"{title} ({shown})" if shown else title
     if words:
         parts.append(text((frame.x0 + frame.x1) / 2, frame.y1 + 34, words, class_="axis mid name"))
     return el("g", *parts, aria_hidden="true")
+
+
+MOST_DECADES = 5
+"""Of a logarithmic axis that has room for a step at each digit."""
+
+
+def _between(scale: Scale) -> list[float]:
+    """1, 2 … 9 of each decade of a logarithmic axis, whose growing steps say that it is one."""
+    if not isinstance(scale, Log) or scale.high / scale.low > 10**MOST_DECADES:
+        return []
+    powers = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)))
+    every = (digit * 10.0**power for power in powers for digit in range(1, 10))
+    return [value for value in every if scale.low <= value <= scale.high]
 
 
 def y_axis(frame: Frame, scale: Scale, unit: str, title: str) -> Markup:
@@ -107,6 +124,8 @@ def y_axis(frame: Frame, scale: Scale, unit: str, title: str) -> Markup:
         y = scale(tick)
         parts.append(el("path", d=f"M{frame.x0:.1f},{y:.1f}H{frame.x1:.1f}", class_="grid"))
         parts.append(text(frame.x0 - 7, y + 4, label, class_="axis end"))
+    steps = "".join(f"M{frame.x0:.1f},{scale(v):.1f}h4" for v in _between(scale))
+    parts.append(el("path", d=steps, class_="minor") if steps else "")
     words = f"{title} ({shown})" if shown else title
     if words:
         parts.append(text(max(frame.x0 - 40, 2), frame.y0 - 9, words, class_="axis name"))

@@ -39,7 +39,9 @@ def ecdf(curves: Sequence[Curve], unit: str, title: str, width: float, label: st
     """`width` in pixels. Every curve has at least one value."""
     frame = Frame(width=width, height=250, top=30, left=46, right=18)
     values = [v for c in curves for v in (c.values[0], c.values[-1])]
-    log = wants_log(values)
+    starts = [start for c in curves if (start := _start(c.values)) is not None]
+    if log := wants_log([*starts, *(c.values[-1] for c in curves)]):
+        values = [*starts, *(c.values[-1] for c in curves if c.values[-1] > 0)]
     few = 3 if width < 320 else 5
     sx = fit(values, frame.x0, frame.x1, log=log, zero=not log, pad=0.04, count=few)
     sy = Linear(0.0, 1.0, frame.y1, frame.y0, 4)
@@ -51,15 +53,25 @@ def ecdf(curves: Sequence[Curve], unit: str, title: str, width: float, label: st
         line = {"class_": f"line c{c.pair % COLOURS}", "stroke_dasharray": dash(c.pair)}
         parts.append(path(_staircase(steps(c.values), sx, sy), **line))
     for c in curves:
-        parts += [marker(c.pair, sx(v), sy(q), tip, class_="small") for v, q, tip in c.marks]
+        parts += [
+            marker(c.pair, sx(max(v, sx.low)), sy(q), tip, class_="small") for v, q, tip in c.marks
+        ]
     return chart(frame.width, frame.height, label, parts, reachable=True)
+
+
+def _start(values: Sequence[float]) -> float | None:
+    """Where a logarithmic axis begins for sorted `values`: at their first hundredth, for two
+    chunks that came at once would else take most of the axis. None: there is no place."""
+    return next((value for value in values[len(values) // 100 :] if value > 0), None)
 
 
 def _staircase(
     points: Sequence[tuple[float, float]], sx: Scale, sy: Scale
 ) -> list[tuple[float, float]]:
-    line = [(sx(points[0][0]), sy(0.0))]
+    """What lies left of the axis is at its edge."""
+    line = [(sx(max(points[0][0], sx.low)), sy(0.0))]
     for value, share in points:
-        line.append((sx(value), line[-1][1]))
-        line.append((sx(value), sy(share)))
+        x = sx(max(value, sx.low))
+        line.append((x, line[-1][1]))
+        line.append((x, sy(share)))
     return line

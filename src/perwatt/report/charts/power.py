@@ -16,7 +16,7 @@ from perwatt.report.charts.svg import COLOURS, chart, el, num, text, width_of
 from perwatt.report.charts.timeaxis import TimeAxis, draw_time_axis, time_axis
 from perwatt.report.timeline import Buckets, Ticks, bucketed
 
-__all__ = ["power_chart"]
+__all__ = ["own_word", "power_chart"]
 
 LEFT, RIGHT = 46.0, 12.0
 PANEL, PANEL_GAP = 132.0, 30.0
@@ -87,11 +87,22 @@ def _bands(
         tall = max(bottom - top, 0.0)
         parts.append(el("rect", x=x0, y=top, width=max(x1 - x0, 1.0), height=tall,
                         class_=f"wash {colour}"))  # fmt: skip
-        for name in (labels[pair], labels[pair].split()[-1]):
+        for name in (labels[pair], own_word(pair, labels)):
             if x1 - x0 > width_of(name, strong=True) + 8:
                 parts.append(text(x0 + 5, y + 13, name, class_="on-band"))
                 break
     return el("g", *parts)
+
+
+def own_word(pair: int, labels: Sequence[str]) -> str:
+    """The first word that no other label has, which tells the pair where there is room for one.
+
+    >>> own_word(1, ["M-135M Q4_1", "M-135M Q8_0 (from Q4_1)"])
+    'Q8_0'
+    """
+    others = {word for n, label in enumerate(labels) if n != pair for word in label.split()}
+    words = labels[pair].split() or [""]
+    return next((word for word in words if word not in others), words[-1])
 
 
 def _panel(series: Ticks, axis: TimeAxis, top: float, width: float) -> Markup:

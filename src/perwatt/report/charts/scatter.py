@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from perwatt.core.estimate import Estimate
 from perwatt.report.charts.axes import Frame, x_axis, y_axis
+from perwatt.report.charts.labels import place_labels
 from perwatt.report.charts.scale import Linear, Scale, fit
 from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, shortened, text, width_of
 
@@ -96,18 +97,32 @@ def _front(points: Sequence[Point], sx: Scale, sy: Scale) -> Markup:
 
 
 def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Markup:
-    """Names beside the marks, pushed apart where they would lie on each other."""
-    parts, taken = [], float("-inf")
+    """Names beside the marks, where they cover least."""
+    bars = [box for p in points for box in _boxes(p, sx, sy)]
     if len(points) > MOST_NAMED:
         points = [p for p in points if p.on_front]
-    for p in sorted(points, key=lambda p: sy(_value(p.y))):
-        x, y = sx(_value(p.x)), sy(_value(p.y)) - 9
-        y = max(y, taken + 15, frame.y0 + 10)
-        taken = y
-        name = shortened(p.label, 0.55 * (frame.x1 - frame.x0), strong=True)
-        room = width_of(name, strong=True)
-        if x + 10 + room <= frame.x1:
-            parts.append(text(x + 9, y, name, class_="strong halo"))
-        else:
-            parts.append(text(max(x - 9, frame.x0 + room), y, name, class_="strong halo end"))
+    points = sorted(points, key=lambda p: sy(_value(p.y)))
+    names = [shortened(p.label, 0.55 * (frame.x1 - frame.x0), strong=True) for p in points]
+    marks = [(sx(_value(p.x)), sy(_value(p.y))) for p in points]
+    widths = [width_of(name, strong=True) for name in names]
+    places = place_labels(marks, widths, bars, frame)
+    parts = [
+        el("path", d=f"M{x:.1f},{y:.1f}L{at.x:.1f},{at.y - 4:.1f}", class_="leader")
+        for (x, y), at in zip(marks, places, strict=True)
+        if at.far
+    ]
+    parts += [
+        text(at.x, at.y, name, class_="strong halo end" if at.ends else "strong halo")
+        for name, at in zip(names, places, strict=True)
+    ]
     return el("g", *parts, aria_hidden="true")
+
+
+def _boxes(p: Point, sx: Scale, sy: Scale) -> list[tuple[float, float, float, float]]:
+    """Its intervals as boxes without breadth."""
+    (x0, x1), (y0, y1) = (
+        sorted(scale(v) for v in (min(ends), max(ends)))
+        for scale, ends in ((sx, bounds(p.x)), (sy, bounds(p.y)))
+    )
+    x, y = sx(_value(p.x)), sy(_value(p.y))
+    return [(x0, y, x1, y), (x, y0, x, y1)]

@@ -187,7 +187,7 @@ def _bar(label: str, ledger: EnergyLedger) -> Bar:
 
 def _residual(ledger: EnergyLedger) -> str:
     """In plain joules: what rounding leaves has no sensible prefix."""
-    return f"{residual_j(ledger):.1g} J"
+    return f"{residual_j(ledger):.1g} J".replace("-", "\N{MINUS SIGN}")
 
 
 def _with_share(joules: float, whole: float) -> str:

@@ -131,7 +131,7 @@ def _draw(
 
 
 def _window(rows: list[Row], shown: list[Stretch]) -> Stretch:
-    """Around the median request, wide enough for a few of them, inside one turn of the pair."""
+    """A few requests from the middle of the turn in which the pair's median request was sent."""
     middle = rows[len(rows) // 2]
     stretch = next(s for s in shown if s[0] <= middle.dispatched_ns <= s[1])
     near = [
@@ -139,7 +139,7 @@ def _window(rows: list[Row], shown: list[Stretch]) -> Stretch:
         for row in rows
         if stretch[0] <= row.dispatched_ns <= stretch[1] and row.phase_id == middle.phase_id
     ]
-    at = near.index(middle)
+    at = len(near) // 2
     busy = max(1, max(lanes(near)) + 1)
     few = near[max(0, at - CLOSE_REQUESTS * busy // 2) : at + CLOSE_REQUESTS * busy // 2]
     start, end = few[0].dispatched_ns, max(row.last_chunk_ns for row in few)

@@ -77,7 +77,7 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
     )
     caption += " Better is up and to the left."
     if len(front) > 1:
-        caption += " The dotted steps join the Pareto front."
+        caption += " The pale steps join the Pareto front."
     if len(points) > MOST_NAMED:
         caption += " Only pairs on the front are named."
 
