@@ -171,6 +171,8 @@ class Device:
 
     def __init__(self, root: Path, upstream: Upstream) -> None:
         self.joules = 0.0
+        self.longest_s = 0.0
+        """For so long a busy machine let nothing be counted, since it was set to 0."""
         self._upstream = upstream
         zone = root / "intel-rapl:0"
         zone.mkdir(parents=True)
@@ -194,6 +196,7 @@ class Device:
         while not self._stop.wait(0.002):
             now = time.monotonic()
             self.joules += (BUSY_W if self._upstream.busy else IDLE_W) * (now - last)
+            self.longest_s = max(self.longest_s, now - last)
             last = now
             self._write()
 

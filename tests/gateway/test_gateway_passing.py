@@ -13,6 +13,7 @@ import pytest
 USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
 STREAM = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
 Ask = Callable[..., Any]
+BUSY_W = 80.0
 
 
 def figure_of(headers: dict[str, str]) -> tuple[float, float, float, float]:
@@ -23,7 +24,7 @@ def figure_of(headers: dict[str, str]) -> tuple[float, float, float, float]:
 
 
 def test_a_question_and_its_answer_are_untouched_and_have_joules_in_the_headers(
-    upstream: Any, address: Any, ask: Ask
+    upstream: Any, device: Any, address: Any, ask: Ask
 ) -> None:
     body = b'{ "model":"m", "x_unknown":{"a":[1,2.50]},\n "messages":[] ,"stream":false}'
     answer = b'{"id": "1",  "weird": 1.0, "choices":[], "usage": {"prompt_tokens":3}}'
@@ -36,7 +37,9 @@ def test_a_question_and_its_answer_are_untouched_and_have_joules_in_the_headers(
         "Accept-Encoding": "gzip",
         "X-Request-Id": "whole-1",
     }
+    device.longest_s, begun = 0.0, time.monotonic()
     found = ask(body, path="/v1/chat/completions?api-version=2", headers=headers)
+    took_s = time.monotonic() - begun
     asked = upstream.asked[-1]
     assert found.status == 200
     assert found.body == answer
@@ -54,19 +57,24 @@ def test_a_question_and_its_answer_are_untouched_and_have_joules_in_the_headers(
     )
     low, net, gross, high = figure_of(found.headers)
     assert 0 <= low <= gross <= high
-    # 80 W for a tenth of a second, of which 20 W are idle.
-    assert gross == pytest.approx(8.0, rel=0.7)
+    # 80 W for a tenth of a second, of which 20 W are idle. A busy machine counts late.
+    late_s = 2 * device.longest_s
+    least_j, most_j = BUSY_W * (0.03 - late_s), BUSY_W * (took_s + late_s)
+    assert least_j < gross < most_j
     assert net < gross
     told = json.loads(ask(path="/perwatt/requests/whole-1", method="GET").body)
     assert told["request_id"] == "whole-1"
-    assert told["energy_j"] == pytest.approx(gross, rel=0.7)
+    late_s = 2 * device.longest_s
+    assert BUSY_W * (0.03 - late_s) < told["energy_j"] < BUSY_W * (took_s + late_s)
     record = address.record("whole-1")
     assert record.reply.prompt_tokens == 3
     assert record.reply.status == "ok"
     assert record.reply.first_chunk_ns is None
 
 
-def test_the_last_usage_chunk_alone_is_changed(upstream: Any, address: Any, ask: Ask) -> None:
+def test_the_last_usage_chunk_alone_is_changed(
+    upstream: Any, device: Any, address: Any, ask: Ask
+) -> None:
     events = [
         b'data: {"choices":[{"index":0,"delta":{"content":""}}],"usage":null}\n\n',
         b": ping\n\n",
@@ -77,7 +85,9 @@ def test_the_last_usage_chunk_alone_is_changed(upstream: Any, address: Any, ask:
         b"data: [DONE]\n\n",
     ]
     upstream.script = lambda _: upstream.stream(events, 0.02)
+    device.longest_s, begun = 0.0, time.monotonic()
     found = ask(STREAM | {"stream_options": {"include_usage": True}}, headers={"X-Request-Id": "s"})
+    late_s, took_s = 2 * device.longest_s, time.monotonic() - begun
     got = [one + b"\n\n" for one in found.body.split(b"\n\n")[:-1]]
     assert found.headers["x-perwatt-request-id"] == "s"
     assert [a for a, b in zip(got, events, strict=True) if a != b] == [got[5]]
@@ -98,7 +108,7 @@ def test_the_last_usage_chunk_alone_is_changed(upstream: Any, address: Any, ask:
     }
     assert (told["attribution"], told["provisional"], told["request_id"]) == ("live", True, "s")
     assert told["low_j"] <= told["energy_j"] <= told["high_j"]
-    assert told["energy_j"] == pytest.approx(80 * 0.14, rel=0.8)
+    assert BUSY_W * (0.2 * 0.14 - late_s) < told["energy_j"] < BUSY_W * (took_s + late_s)
     reply = address.record("s").reply
     assert (reply.prompt_tokens, reply.completion_tokens, reply.tokens_by) == (7, 2, "server")
     assert len(reply.chunk_offsets_ns) == 2

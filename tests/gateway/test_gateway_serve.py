@@ -41,11 +41,16 @@ def told_in(body: bytes) -> dict[str, Any]:
 
 
 def test_joules_of_many_at_once_are_the_devices_and_outlive_a_kill(
-    upstream: Any, make_address: Callable[..., Any], ask_at: Callable[..., Any], tmp_path: Path
+    upstream: Any,
+    device: Any,
+    make_address: Callable[..., Any],
+    ask_at: Callable[..., Any],
+    tmp_path: Path,
 ) -> None:
     upstream.script = lambda _: ten_tokens(upstream)
     live: dict[str, dict[str, Any]] = {}
     address = make_address(keep_text=True)
+    device.longest_s = 0.0
     with address:
 
         def caller(n: int) -> None:
@@ -98,12 +103,15 @@ def test_joules_of_many_at_once_are_the_devices_and_outlive_a_kill(
     assert 0.4 * IDLE_W < ledger.idle_power_w < 1.1 * BUSY_W
     # Somebody was answered from the first dispatch to the last chunk.
     busy_s = (max(rows["last_chunk_ns"]) - min(rows["dispatched_ns"])) / 1e9
-    assert ledger.requests_j == pytest.approx(BUSY_W * busy_s, rel=0.5)
+    late_j = BUSY_W * 2 * device.longest_s  # what a busy machine counts late, at both ends
+    off_j = 0.5 * BUSY_W * busy_s + late_j
+    assert ledger.requests_j == pytest.approx(BUSY_W * busy_s, abs=off_j)
     # What each caller was told at once is near what the finished run says.
-    assert sum(t["energy_j"] for t in live.values()) == pytest.approx(ledger.requests_j, rel=0.5)
+    told_j = sum(t["energy_j"] for t in live.values())
+    assert told_j == pytest.approx(ledger.requests_j, abs=off_j)
     for request_id, gross in zip(rows["request_id"], rows["energy_gross_j"], strict=True):
-        assert live[request_id]["low_j"] <= gross * 2
-        assert live[request_id]["high_j"] >= gross / 2
+        assert live[request_id]["low_j"] <= gross * 2 + late_j
+        assert live[request_id]["high_j"] >= gross / 2 - late_j
     accuracy = pair.metrics["accuracy"]
     assert accuracy.value is None
     assert accuracy.reason
@@ -116,7 +124,7 @@ def test_joules_of_many_at_once_are_the_devices_and_outlive_a_kill(
     assert sorted(again.requests["request_id"]) == sorted(rows["request_id"])
     assert len(again.scores["request_id"]) == 6
     resume_served(killed, lambda _: None)  # complete: left alone
-    assert sum(again.requests["energy_gross_j"]) == pytest.approx(ledger.requests_j, rel=0.5)
+    assert sum(again.requests["energy_gross_j"]) == pytest.approx(ledger.requests_j, abs=off_j)
 
 
 def test_keys_limits_and_secrets(
