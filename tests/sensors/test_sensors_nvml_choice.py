@@ -136,8 +136,9 @@ def test_a_counter_that_stands_still_under_power_is_not_believed(nvml_child: InC
 
 
 PROBE = """
-    print(json.dumps(said(lambda: [d.name for d in NvmlSensor(patience_s=0.2).probe()])))
+    print(json.dumps(said(lambda: [d.name for d in NvmlSensor().probe()])))
 """
+IMPATIENT = PROBE.replace("NvmlSensor()", "NvmlSensor(patience_s=0.2)")
 
 
 def test_a_gpu_that_is_lost_does_not_hide_the_others(nvml_child: InChild) -> None:
@@ -153,9 +154,9 @@ def test_a_driver_that_hangs_is_left_behind(nvml_child: InChild) -> None:
         "The NVIDIA driver did not answer within 0.2 s: a GPU may hang.",
         "See whether `nvidia-smi` answers; if not, reboot.",
     ]
-    assert nvml_child([GPU], PROBE, real_time=True, init_hang_s=30.0) == hung
+    assert nvml_child([GPU], IMPATIENT, real_time=True, init_hang_s=30.0) == hung
     hanging = replace(GPU, faults=[Fault("hang", 0, value=30.0)])
-    assert nvml_child([hanging], PROBE, real_time=True) == hung
+    assert nvml_child([hanging], IMPATIENT, real_time=True) == hung
 
 
 def test_without_the_driver_it_says_so(nvml_child: InChild) -> None:
