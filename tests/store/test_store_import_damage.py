@@ -191,3 +191,16 @@ def test_a_metric_that_lm_eval_has_no_value_for_is_missing(tmp_path: Path) -> No
     values = [answer.scores[0].value for answer in read_foreign(copy).answers]
     assert values[0] is None
     assert None not in values[1:]
+
+
+def test_a_score_that_inspect_did_not_give_is_missing(tmp_path: Path) -> None:
+    """Its Score.unscored() is NaN, which its logs hold as it is."""
+    log = json.loads((GOLDEN / "letters.json").read_text())
+    before = [answer.scores for answer in read_foreign(GOLDEN / "letters.json").answers]
+    for score in log["samples"][0]["scores"].values():
+        score["value"] = float("nan")
+    copy = tmp_path / "letters.json"
+    copy.write_text(json.dumps(log))
+    found = [answer.scores for answer in read_foreign(copy).answers]
+    assert {score.value for score in found[0]} == {None}
+    assert found[1:] == before[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from perwatt.core.errors import FileError
 from perwatt.core.records import Message
 from perwatt.store.exchange.foreign import Answer, Foreign, ForeignScore, as_value
 from perwatt.store.exchange.zipped import Zipped
+from perwatt.store.lines import repaired
 
 __all__ = ["read_inspect"]
 
@@ -194,8 +196,14 @@ def _seconds(stamp: str | None) -> float | None:
 
 
 def _decoded(path: Path, part: str, data: bytes, kind: Any) -> Any:
+    """Inspect writes NaN for a score that was not given, which is no JSON: then the slower way."""
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            return msgspec.convert(repaired(json.loads(data)), type=kind)
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
         msg = f"{path} is no log of Inspect: {part}: {error}."
         raise FileError(msg, "Give an .eval or .json log of version 2.") from None
