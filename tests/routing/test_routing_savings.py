@@ -215,8 +215,32 @@ def test_a_group_of_queries_is_one_cluster() -> None:
 
 
 @pytest.mark.parametrize(
-    "given_", [{"false_cloud": 1.1}, {"noticed": -0.1}, {"energy_j": -1.0}, {"false_local": 2.0}]
+    "given_",
+    [
+        {"false_cloud": 1.1},
+        {"noticed": -0.1},
+        {"energy_j": -1.0},
+        {"false_local": 2.0},
+        {"flop": float("nan")},
+        {"cost_usd": float("inf")},
+    ],
 )
 def test_impossible_routers_are_refused(given_: dict[str, float]) -> None:
     with pytest.raises(SpecError):
         Router(**{"false_cloud": 0.0, "false_local": 0.0, **given_})
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.2, float("nan")])
+def test_an_accuracy_that_is_no_share_is_named_as_such(p: float) -> None:
+    with pytest.raises(SpecError, match="A router's accuracy is a share between 0 and 1"):
+        idealised(p)
+    with pytest.raises(SpecError, match="local_share is a share between 0 and 1"):
+        Mix.uniform(p, local={}, cloud={})
+
+
+def test_a_cloud_cheaper_than_local_is_a_loss_and_a_free_one_unknown() -> None:
+    dear = Mix.uniform(0.5, local={"energy_j": 30.0}, cloud={"energy_j": 10.0})
+    assert simulate(dear, ORACLE).saved("energy_j") == pytest.approx(-1.0)
+    assert simulate(dear, idealised(0.0)).saved("energy_j") == 0.0
+    free = Mix.uniform(0.5, local={"energy_j": 30.0}, cloud={"energy_j": 0.0})
+    assert simulate(free, ORACLE).saved("energy_j") is None

@@ -129,6 +129,60 @@ def test_what_local_devices_cannot_take_goes_to_the_cloud() -> None:
     assert savings.routed.local_wait_s is None
 
 
+@pytest.mark.parametrize("p", [0.0, 1e-9])
+def test_devices_that_are_sent_nothing_draw_their_standby(p: float) -> None:
+    plant = Plant(local=LocalPlant(standby_w=2.0, devices=5))
+    routed = simulate(mix(), idealised(p), plant, level_demand(86_400.0)).routed
+    assert routed.devices == 5
+    assert routed.standby_j == pytest.approx(10.0)  # 5 × 2 W, at one query a second
+    assert routed.used["energy_j"] == pytest.approx(35.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_where_one_place_answers_all_the_other_has_no_machines(share: float) -> None:
+    plant = Plant(
+        cloud=CloudPlant(curve=CURVE, measured_at=16.0, full_at=16.0, standby_w=9.0),
+        local=LocalPlant(standby_w=2.0),
+    )
+    routed = simulate(mix(share), ORACLE, plant, shaped_demand(1e5, [0, 1, 0, 3], "gaps")).routed
+    assert bool(routed.devices) == bool(share)
+    assert bool(routed.machines) == (share == 0.0)
+    assert routed.right == 1.0
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given_", "sentence"),
+    [
+        (CloudPlant, {"full_at": 0.0}, "full_at is a number of requests above 0"),
+        (CloudPlant, {"measured_at": NAN}, "measured_at is a number of requests above 0"),
+        (CloudPlant, {"standby_w": -5.0}, "A cloud's standby_w is a number that is not negative"),
+        (CloudPlant, {"machines": 0}, "A cloud's machines are 1 or more, got 0"),
+        (LocalPlant, {"busiest": 0.0}, "busiest is a share above 0 and up to 1"),
+        (LocalPlant, {"busiest": 1.5}, "busiest is a share above 0 and up to 1"),
+        (LocalPlant, {"standby_w": INF}, "local plant's standby_w is a number"),
+        (LocalPlant, {"devices": -1}, "local plant's devices are 0 or more, got -1"),
+        (level_demand, {"queries": 5.0, "hours": 0.0}, "spread over some hours, not 0"),
+        (level_demand, {"queries": NAN}, "needs bins of some length"),
+        (demand_of, {"arrivals_s": [0.0, NAN], "source": "t"}, "an arrival that is no time"),
+    ],
+)
+def test_impossible_plants_and_demands_are_refused(
+    kind: type, given_: dict[str, object], sentence: str
+) -> None:
+    whole = {"curve": CURVE, "measured_at": 4.0, "full_at": 4.0} if kind is CloudPlant else {}
+    with pytest.raises(SpecError, match=sentence):
+        kind(**{**whole, **given_})
+
+
+def test_a_trace_in_no_order_has_the_same_rates() -> None:
+    assert demand_of([34.0, 10.0, 12.0, 11.0], "a", bin_s=12.0).per_s == pytest.approx(
+        demand_of([10.0, 11.0, 12.0, 34.0], "b", bin_s=12.0).per_s
+    )
+
+
 def test_erlang_by_hand() -> None:
     assert erlang_c(1, 0.5) == pytest.approx(0.5)
     assert erlang_c(2, 1.0) == pytest.approx(1 / 3)

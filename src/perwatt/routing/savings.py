@@ -12,6 +12,8 @@ figures are expectations: exact for a mean over queries, no draw is made.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -44,14 +46,18 @@ class Router(msgspec.Struct, frozen=True, kw_only=True):
                 msg = f"A router's {name} is a share between 0 and 1, not {getattr(self, name)}."
                 raise SpecError(msg)
         for name in ("energy_j", "cost_usd", "flop", "seconds"):
-            if getattr(self, name) < 0:
-                msg = f"A router's {name} cannot be negative, got {getattr(self, name)}."
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                msg = f"A router's {name} is a number that is not negative, got {value}."
                 raise SpecError(msg)
 
 
 def idealised(accuracy: float) -> Router:
     """The paper's: errs one way only, and a query it misroutes is asked at the cloud for nothing
-    more than its price there."""
+    more than its price there. Raises SpecError."""
+    if not 0 <= accuracy <= 1:
+        msg = f"A router's accuracy is a share between 0 and 1, not {accuracy}."
+        raise SpecError(msg)
     return Router(false_cloud=1.0 - accuracy, false_local=0.0)
 
 
@@ -188,10 +194,11 @@ def _use(
 def _local(
     plant: Plant, demand: Demand, sent: float, seconds: float, *, devices: bool
 ) -> LocalUse | None:
-    if plant.local is None or not devices or sent <= 0:
+    """None: no devices are there. Those that are sent nothing draw their standby all the same."""
+    if plant.local is None or not devices:
         return None
     rates = np.asarray(demand.per_s, dtype=np.float64) * sent
-    return use_local(plant.local, demand, rates, seconds / sent)
+    return use_local(plant.local, demand, rates, _per(seconds, sent))
 
 
 def _split(means: tuple[float, float] | None, kept: float, missed: float) -> float:

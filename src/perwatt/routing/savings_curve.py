@@ -6,6 +6,8 @@ Beyond the points nothing is extrapolated: the nearest point stands, and `beyond
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -40,8 +42,9 @@ class BatchCurve(msgspec.Struct, frozen=True):
             msg = "A batch curve needs at least one measured load."
             raise SpecError(msg, "Measure one, such as --load closed:1.")
         for point in self.points:
-            if min(point.in_flight, point.energy_j, point.seconds) <= 0:
-                msg = f"A batch curve's point has a value that is not positive: {point}."
+            values = (point.in_flight, point.energy_j, point.seconds)
+            if not all(0 < value < math.inf for value in values):
+                msg = f"A batch curve's point has a value that is no positive number: {point}."
                 raise SpecError(msg, "Leave it out.")
         for before, after in zip(self.points, self.points[1:], strict=False):
             if after.in_flight <= before.in_flight:

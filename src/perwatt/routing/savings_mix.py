@@ -14,6 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from perwatt.core.errors import SpecError
+
 __all__ = ["RESOURCES", "Floats", "Mix", "Queries", "Resource", "Side"]
 
 Floats = NDArray[np.float64]
@@ -53,7 +55,14 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
         local_s: float | None = None,
         cloud_s: float | None = None,
     ) -> Mix:
-        """Queries that are all alike but for whether the local model answers them."""
+        """Queries that are all alike but for whether the local model answers them.
+
+        Raises SpecError for shares that are none.
+        """
+        for name, share in (("local_share", local_share), ("cloud_right", cloud_right)):
+            if not 0 <= share <= 1:
+                msg = f"{name} is a share between 0 and 1, not {share}."
+                raise SpecError(msg)
         a = local_share
         return Mix(
             local_right=a,

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from perwatt.core.errors import SpecError
 from perwatt.routing.savings_curve import BatchCurve
 from perwatt.routing.savings_mix import Floats
 from perwatt.routing.trace_demand import Demand
@@ -28,6 +29,8 @@ _MOST_SERVERS = 100_000
 
 
 class CloudPlant(msgspec.Struct, frozen=True, kw_only=True):
+    """Raises SpecError."""
+
     curve: BatchCurve
     measured_at: float
     """In flight when the queries' own joules were measured: the curve scales them from there."""
@@ -37,12 +40,39 @@ class CloudPlant(msgspec.Struct, frozen=True, kw_only=True):
     """Of one machine with nothing in flight."""
     machines: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("measured_at", "full_at"):
+            if not 0 < getattr(self, name) < math.inf:
+                msg = (
+                    f"A cloud's {name} is a number of requests above 0, got {getattr(self, name)}."
+                )
+                raise SpecError(msg)
+        _require_plant("cloud", self.standby_w, "machines", self.machines, least=1)
+
 
 class LocalPlant(msgspec.Struct, frozen=True, kw_only=True):
+    """Raises SpecError."""
+
     standby_w: float = 0.0
     """Of one device while it waits: what keeping the model ready draws."""
     busiest: float = 0.8
     devices: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.busiest <= 1:
+            msg = f"A local plant's busiest is a share above 0 and up to 1, got {self.busiest}."
+            raise SpecError(msg)
+        _require_plant("local plant", self.standby_w, "devices", self.devices, least=0)
+
+
+def _require_plant(place: str, watts: float, name: str, many: int | None, *, least: int) -> None:
+    """Raises SpecError."""
+    if not 0 <= watts < math.inf:
+        msg = f"A {place}'s standby_w is a number that is not negative, got {watts}."
+        raise SpecError(msg)
+    if many is not None and many < least:
+        msg = f"A {place}'s {name} are {least} or more, got {many}."
+        raise SpecError(msg, "Leave it out to have as many as the peak needs.")
 
 
 class Plant(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -25,7 +26,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
     def __post_init__(self) -> None:
-        if not self.per_s or self.bin_s <= 0 or min(self.per_s) < 0 or max(self.per_s) <= 0:
+        rates = all(0 <= rate < math.inf for rate in self.per_s)
+        if not rates or not any(self.per_s) or not 0 < self.bin_s < math.inf:
             msg = f"The demand {self.source} needs bins of some length, and a query in one of them."
             raise SpecError(msg, "Give a trace with at least one request.")
 
@@ -39,25 +41,33 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def demand_of(arrivals_s: Sequence[float], source: str, *, bin_s: float | None = None) -> Demand:
-    """A trace's arrivals (seconds, rising) in equal bins of about `bin_s`.
+    """A trace's arrivals (seconds, in any order) in equal bins of about `bin_s`.
 
     None: an hour, or a twenty-fourth of a trace that is shorter than a day.
     """
     if not arrivals_s:
         msg = f"The trace {source} holds no request."
         raise SpecError(msg, "Give one with at least one request.")
-    end = float(arrivals_s[-1]) - float(arrivals_s[0])
+    arrivals = np.asarray(arrivals_s, dtype=np.float64)
+    first = float(arrivals.min())
+    end = float(arrivals.max()) - first
+    if not math.isfinite(end):
+        msg = f"The trace {source} has an arrival that is no time."
+        raise SpecError(msg, "Leave it out.")
     if end < SHORTEST_S:
         # All at one moment: there is no rate, so they are said to come within a second.
         return Demand(per_s=(float(len(arrivals_s)),), bin_s=1.0, source=source)
     bins = max(1, round(end / bin_s)) if bin_s else max(24, round(end / HOUR_S))
-    counts, _ = np.histogram(np.asarray(arrivals_s) - arrivals_s[0], bins=bins, range=(0.0, end))
+    counts, _ = np.histogram(arrivals - first, bins=bins, range=(0.0, end))
     width = end / bins
     return Demand(per_s=tuple(float(c) / width for c in counts), bin_s=width, source=source)
 
 
 def level_demand(queries: float, *, hours: float = 24.0) -> Demand:
     """The same rate in every hour."""
+    if not 0 < hours < math.inf:
+        msg = f"Queries are spread over some hours, not {hours:g}."
+        raise SpecError(msg)
     bins = max(1, round(hours))
     rate = queries / (hours * HOUR_S)
     source = f"{queries:,.0f} queries spread evenly over {hours:g} h"
@@ -67,7 +77,7 @@ def level_demand(queries: float, *, hours: float = 24.0) -> Demand:
 def shaped_demand(queries: float, shape: Sequence[float], source: str) -> Demand:
     """`queries` over one day in the proportions of `shape`, one number for each equal bin."""
     total = float(sum(shape))
-    if total <= 0:
+    if not 0 < total < math.inf:
         msg = f"The daily shape {source} sums to {total:g}."
         raise SpecError(msg, "Give at least one positive number.")
     bin_s = 24 * HOUR_S / len(shape)
