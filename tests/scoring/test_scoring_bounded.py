@@ -25,7 +25,7 @@ RUNAWAY, VICTIM = r"(a+)+$", "a" * 50 + "b"
 
 @pytest.fixture
 def bounded() -> Iterator[BoundedSearch]:
-    made = BoundedSearch(seconds=0.3)
+    made = BoundedSearch(seconds=1.0)
     yield made
     made.close()
 
@@ -36,7 +36,7 @@ def item(**options: Any) -> Item:
 
 def test_a_runaway_pattern_is_stopped_and_the_next_search_works(bounded: BoundedSearch) -> None:
     start = time.monotonic()
-    with pytest.raises(RunawayError, match=r"0\.3 s"):
+    with pytest.raises(RunawayError, match="more than 1 s"):
         bounded(RUNAWAY, VICTIM, 0, None, last=True)
     assert time.monotonic() - start < 30  # unstopped it would take years
     assert bounded(r"b=(\d)", "b=1 b=2", 0, None, last=True) == "2"
