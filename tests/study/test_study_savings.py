@@ -173,6 +173,17 @@ def test_one_side_alone_gives_no_table(tmp_path: Path) -> None:
         assert savings_steps(study) is None
 
 
+def test_a_cloud_model_on_a_desk_is_no_cloud(tmp_path: Path) -> None:
+    two(tmp_path / "a")
+    write(tmp_path / "b", CLOUD, [1], 2.0, device="M4 Max")
+    with open_study([tmp_path / "a", tmp_path / "b"]) as study:
+        sides = sides_of(study)
+        assert sides is not None
+        assert study.pairs[sides.cloud].device == "H200 SXM 141GB"
+    with open_study([tmp_path / "a" / f"{SMALL}-closed-1", tmp_path / "b"]) as study:
+        assert savings(study) is None
+
+
 def test_sides_can_be_named(tmp_path: Path) -> None:
     write(tmp_path, "mine", [1, 0], 1.0, device="A")
     write(tmp_path, "theirs", [1], 20.0, device="B")

@@ -31,8 +31,8 @@ def sides_of(study: Study) -> Sides | None:
     """The user's sets named `local` and `cloud`, else by the study's rule for models.
 
     Local: of each model, precision and device the pair with the fewest in flight, and none on a
-    device of a data centre. Cloud: the model that is right most often, at the load at which its
-    answers cost the fewest joules. None where one side is empty.
+    device of a data centre. Cloud: the model that is right most often, on no device of a desk, at
+    the load at which its answers cost the fewest joules. None where one side is empty.
     """
     sets, _ = pair_sets(study)
     given = {each.name: each for each in sets}  # the user's come last
@@ -47,7 +47,12 @@ def sides_of(study: Study) -> Sides | None:
         for n in given["local"].pairs
         if n in moments and (named or _place(study, study.pairs[n]) != "cloud")
     ]
-    cloud = [n for n in given["cloud"].pairs if n in moments and n not in local]
+    told = given["cloud"].given
+    cloud = [
+        n
+        for n in given["cloud"].pairs
+        if n in moments and n not in local and (told or _place(study, study.pairs[n]) != "local")
+    ]
     if not local or not cloud:
         return None
     best = max(cloud, key=lambda n: moments[n].of("score") or 0.0)
@@ -105,6 +110,6 @@ def _notes(study: Study, cloud: int, models: int) -> tuple[str, ...]:
     if models == 1:
         return (f"The cloud is {label}.",)
     return (
-        f"The cloud is {label}, of {models} the one right most often on these items, which flatters"
-        " it a little.",
+        f"The cloud is {label}, of {models} the one right most often of what each was asked, which"
+        " flatters it a little.",
     )
