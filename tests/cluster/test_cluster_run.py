@@ -89,17 +89,26 @@ class Ears:
 
 
 def job_processes(word: str) -> list[int]:
-    """Pids of this user's processes whose command line has `word`."""
+    """Pids of this cluster's processes whose command line has `word`."""
     found = []
+    ours = os.environ["PERWATT_CLUSTER_DIR"].encode()  # another suite may run on this machine
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                env = (entry / "environ").read_bytes()
             except OSError:
                 continue
-            if word in line:
+            if word in line and ours in env:
                 found.append(int(entry.name))
     return found
+
+
+def asked_by(pid: int) -> int:
+    """How many requests that job's process has finished."""
+    spec = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[-2]
+    journal = Path(spec.removesuffix(".spec.json")) / "journal.jsonl"
+    return len(read_journal(journal).done) if journal.is_file() else 0
 
 
 def parents_of(pids: list[int]) -> list[int]:
@@ -149,7 +158,8 @@ def test_items_are_sharded_and_whoever_dies_goes_on_from_its_journal(
     killed: list[int] = []
 
     def kill_worker() -> None:
-        killed.extend(parents_of(job_processes("perwatt.cluster.child"))[:1])
+        begun = [pid for pid in job_processes("perwatt.cluster.child") if asked_by(pid)]
+        killed.extend(parents_of(begun)[:1])
         os.kill(killed[0], signal.SIGKILL)
 
     out = start(asked, "auto", Ears(8, kill_worker), spread="items", share_machine=True)

@@ -49,7 +49,7 @@ class About(NamedTuple):
     lacks: tuple[str, ...]
     """Environment variables that the spec names and this node has not."""
     error: tuple[str, str | None] | None
-    """Sentence and mend where its sensors are not what the spec requires."""
+    """Sentence and mend: its sensors are not what the spec requires, or it has nowhere to write."""
 
 
 class Polled(NamedTuple):
@@ -87,6 +87,7 @@ class Agent:
         spec = RunSpec.resolve(given)
         picked, line, error = None, "", None
         try:
+            _check_disk(_base())
             picked, line = find_energy(spec)
         except PerwattError as found:
             error = (found.message, found.mend)
@@ -145,8 +146,7 @@ class Agent:
                     env=_environment(),
                 )
         except OSError as error:
-            msg = f"{self.node} cannot keep a run in {self.base}: {error.strerror}."
-            raise FileError(msg, "Set PERWATT_CLUSTER_DIR there to a folder with room.") from None
+            raise _no_room(self.base, error) from None
         self._reader = threading.Thread(target=self._listen, args=(self._child,), daemon=True)
         self._reader.start()
 
@@ -219,6 +219,21 @@ def _base() -> Path:
         return Path(own)
     lasting = Path("/var/tmp")
     return lasting if os.access(lasting, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _check_disk(base: Path) -> None:
+    """Before anything is asked. Raises FileError."""
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise _no_room(base, error) from None
+
+
+def _no_room(base: Path, error: OSError) -> FileError:
+    msg = f"No run can be kept in {base}: {error.strerror}."
+    return FileError(msg, "Set PERWATT_CLUSTER_DIR there to a folder with room.")
 
 
 def _environment() -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +18,7 @@ from perwatt.store.disk import disk_errors
 from perwatt.store.integrity import changed_file
 from perwatt.store.rundir import RunDir, read_run
 
-__all__ = ["bring_back"]
+__all__ = ["bring_back", "brought_back"]
 
 PIECE = 8 * 2**20
 """Bytes at once: a tenth of the smallest object store."""
@@ -63,8 +65,14 @@ def bring_back(
         part.rename(out / remote)
         if not any(parts.iterdir()):
             parts.rmdir()
-    ray.get(node.agent.forget.remote(remote), timeout=PATIENCE_S)
+    with suppress(ray.exceptions.RayError):  # it is home, whatever becomes of the node
+        ray.get(node.agent.forget.remote(remote), timeout=PATIENCE_S)
     return remote
+
+
+def brought_back(out: Path, names: Iterable[str]) -> str | None:
+    """Which of these is in `out`, though cluster.json was not told any more? It is there whole."""
+    return next((name for name in names if (out / name / "run.json").is_file()), None)
 
 
 def _annotate(part: Path, run: dict[str, Any], name: str, job: Job, cluster: Cluster) -> None:

@@ -137,10 +137,14 @@ def _local(ray: Any, nodes: int, broken_rocm: bool) -> Iterator[Connection]:
             "no_monitor": True,
             "_system_config": {"health_check_period_ms": 1000},  # of 3000: nodes fail by trial here
         }
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        for _ in range(nodes):
-            cluster.add_node(num_cpus=1, **each)
-        _init(ray, cluster.address)
+        try:
+            cluster = Cluster(initialize_head=True, head_node_args=head)
+            for _ in range(nodes):
+                cluster.add_node(num_cpus=1, **each)
+            _init(ray, cluster.address)
+        except Exception as error:  # Ray raises a bare one where a node starts too slowly
+            msg = f"Ray did not start {nodes} nodes on this machine: {reason(error)}"
+            raise EngineError(msg, "Try it when less runs here, or with local:1.") from None
         yield Connection(ray, cluster)
     finally:
         ray.shutdown()

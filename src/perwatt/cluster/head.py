@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perwatt.cluster.agent import Polled
-from perwatt.cluster.collect import bring_back
+from perwatt.cluster.collect import bring_back, brought_back
 from perwatt.cluster.nodes import Reached, clock_of, is_alive, send_agent
 from perwatt.cluster.progress import Watch
 from perwatt.cluster.record import Attempt, Cluster, Job
@@ -69,6 +69,8 @@ class Head:
         self._polls: dict[Any, str] = {}
         self._recovering: dict[str, _Again] = {}
         """By node whose worker died."""
+        self._unfit: dict[str, set[str]] = {}
+        """By job: nodes where it could not be begun."""
 
     def run(self) -> None:
         """Until no job can go on. KeyboardInterrupt: stop all of them first, journals whole."""
@@ -85,9 +87,14 @@ class Head:
         self._save()
 
     def _find_homes(self) -> None:
-        """Which node has something of which job on its disk?"""
+        """Which job is home already, and which node has something of which on its disk?"""
         for job in self.cluster.jobs:
             if job.status == "complete":
+                continue
+            if brought := brought_back(
+                self.out, [_remote(n.name, job) for n in self.cluster.nodes]
+            ):
+                job.status, job.home, job.directory = "complete", None, brought
                 continue
             job.status, job.home = "waiting", None
             for name, node in self.nodes.items():
@@ -105,16 +112,19 @@ class Head:
                 self._begin(job, name)
         waiting = [job for job in self.cluster.jobs if job.status == "waiting"]
         for job in waiting:
-            if not self.nodes or job.node not in {None, *self.nodes}:
-                self._fail(job, f"{job.name}: no node is left that may do it.")
+            if not any(self._can(job, name) for name in self.nodes):
+                self._fail(job, f"{job.name}: no node is left that can do it.")
         return any(job.status == "waiting" for job in self.cluster.jobs)
 
     def _fits(self, job: Job, name: str) -> bool:
         return (
             job.status == "waiting"
-            and job.node in {None, name}
+            and self._can(job, name)
             and (job.home == name or job.home not in self.nodes)
         )
+
+    def _can(self, job: Job, name: str) -> bool:
+        return job.node in {None, name} and name not in self._unfit.get(job.name, ())
 
     def _may_measure(self, name: str) -> bool:
         """Is nothing else measured on its machine?"""
@@ -142,7 +152,7 @@ class Head:
             cause = error.cause
             if not isinstance(cause, PerwattError):
                 raise
-            self._ended(name, "failed", cause.message)
+            self._ended(name, "failed", str(cause))
         except self.ray.exceptions.RayError as error:
             self._down(name, error)
         else:
@@ -190,7 +200,7 @@ class Head:
                     self.out,
                 )
             except PerwattError as error:
-                self._ended(name, "failed", error.message)
+                self._ended(name, "failed", str(error))
                 return
             job.status, job.home = "complete", None
             self._ended(name, "done")
@@ -208,13 +218,31 @@ class Head:
         attempt = job.attempts[-1]
         attempt.ended, attempt.outcome, attempt.sentence = now(), outcome, sentence
         if outcome == "failed":
-            self._fail(job, f"{job.name} failed on {name}: {sentence}")
+            self._failed_on(name, job, f"{job.name} failed on {name}: {sentence}")
         elif outcome in {"worker-lost", "node-lost"}:
             job.status = "waiting"
             died = [a for a in job.attempts if a.outcome in {"worker-lost", "node-lost"}]
             if len(died) >= ATTEMPTS:
                 self._fail(job, f"{job.name} was given up: {len(died)} workers died at it.")
         self._save()
+
+    def _failed_on(self, name: str, job: Job, sentence: str) -> None:
+        """What could not even begin there, such as for want of its model, may begin elsewhere."""
+        unfit = self._unfit.setdefault(job.name, set())
+        unfit.add(name)
+        others = any(self._can(job, other) for other in self.nodes)
+        if others and len(unfit) < ATTEMPTS and not self._holds(name, job):
+            job.status, job.home = "waiting", None
+            self.listen(Note(self.cluster.say(f"{sentence} Another node is tried.")))
+        else:
+            self._fail(job, sentence)
+
+    def _holds(self, name: str, job: Job) -> bool:
+        """Was anything asked of it there? Where that cannot be known, it may have been."""
+        try:
+            return bool(self._call(self.nodes[name].agent.holds, _remote(name, job)))
+        except self.ray.exceptions.RayError:
+            return True
 
     def _fail(self, job: Job, sentence: str) -> None:
         job.status = "failed"

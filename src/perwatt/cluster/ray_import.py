@@ -29,10 +29,9 @@ def rocm_is_broken() -> bool:
     """Is the package `amdsmi` installed without the library it wraps?
 
     Ray 2.60 imports it and expects nothing worse than ImportError, so that `import ray` itself
-    fails on a machine without ROCm.
+    fails on a machine without ROCm. So does that of every process of a cluster made here, also
+    where this one has imported it already.
     """
-    if "ray" in sys.modules:
-        return False
     said = io.StringIO()  # it prints what it misses
     try:
         with redirect_stdout(said), redirect_stderr(said):
