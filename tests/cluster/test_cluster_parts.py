@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -16,8 +17,8 @@ from perwatt.cluster.child import End, decode
 from perwatt.cluster.connect import parse_address
 from perwatt.cluster.jobs import check_spread, make_jobs, server_elsewhere
 from perwatt.cluster.progress import Watch
-from perwatt.cluster.ray_import import import_ray
-from perwatt.cluster.record import Job, Node, locked, read_cluster
+from perwatt.cluster.ray_import import import_ray, rocm_is_broken
+from perwatt.cluster.record import Cluster, Job, Node, locked, read_cluster, unfinished_clusters
 from perwatt.cluster.run import to_spread
 from perwatt.core.errors import MissingExtraError, RunDirError, SpecError
 from perwatt.core.records import Item, Message
@@ -178,3 +179,42 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'perwatt\[cluster\]'"):
         import_ray()
+
+
+def test_that_amdsmi_is_broken_is_known_after_ray_was_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A second cluster of one process needs the stand-in as the first did."""
+    (tmp_path / "amdsmi.py").write_text("raise KeyError('libamd_smi.so')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "amdsmi"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    assert rocm_is_broken()
+
+
+def test_runs_that_a_cluster_still_owes_are_named(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    out = tmp_path / "fleet"
+    out.mkdir()
+    jobs = [Job(name=name, models=(name,), status="waiting") for name in "abcdefg"]
+    jobs[0].status = "complete"
+    Cluster(
+        perwatt_version="0",
+        cluster_id="c",
+        started="",
+        address="auto",
+        spread="pairs",
+        share_machine=False,
+        spec={},
+        workload_sha256="",
+        jobs=jobs,
+    ).write(out)
+    (fault,) = unfinished_clusters([tmp_path / "run", out, tmp_path / "absent"])
+    assert (fault.code, fault.run, fault.left_out) == ("unfinished", "fleet", True)
+    assert "lacks 6 of the 7 runs" in fault.sentence
+    assert "b, c, d, e, f and 1 more" in fault.sentence
+    assert fault.mend == f"Finish it with: perwatt resume {out}"
+    (out / "cluster.json").write_text("{")
+    (fault,) = unfinished_clusters([out])
+    assert "is damaged" in fault.sentence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import Self
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from perwatt.cli.show_blocks import Head, blocks
 from perwatt.core.estimate import Estimate
-from perwatt.core.study import StudyCell, StudySummary, StudyTable
+from perwatt.core.study import StudyCell, StudyColumn, StudySummary, StudyTable
 from perwatt.core.units import format_duration, format_value
 from perwatt.report.format import interval
 from perwatt.report.study_rows import naming, used_columns
@@ -22,24 +21,36 @@ __all__ = ["StudyProgress", "print_study"]
 
 SHOWN = 40
 """Rows of one table in a terminal; the page, CSV and JSON have all of them."""
+SAME_FROM = 4
+"""Rows from which on a column that says the same in each of them is told below the table."""
 MOST_REASONS = 4
 """Lines below a table that say why numbers are missing."""
 
 
 class StudyProgress:
-    """What is being made, on stderr: one line in place where that is a terminal."""
+    """What is being made, on stderr: one line in place where that is a terminal, else nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: int) -> None:
+        """`tables`: how many there are to make."""
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._status = self._console.status("") if self._console.is_terminal else None
         self._started_s = time.monotonic()
+        self._tables = tables
+        self._begun = 0
 
-    def __call__(self, what: str) -> None:
-        took = format_duration(time.monotonic() - self._started_s)
+    def __call__(self, table: str) -> None:
+        """This table is begun."""
+        self._begun += 1
+        self.doing(f"{table}, table {self._begun} of {self._tables}")
+
+    def doing(self, what: str) -> None:
         if self._status:
+            took = format_duration(time.monotonic() - self._started_s)
             self._status.update(f"study: {what} ({took})")
-        else:
-            print(f"study: {what} ({took})", file=sys.stderr)
+
+    def say(self, sentence: str) -> None:
+        """What must be known, in pipes as well."""
+        self._console.print(f"study: {sentence}", soft_wrap=True)
 
     def __enter__(self) -> Self:
         if self._status:
@@ -70,6 +81,9 @@ def print_study(summary: StudySummary, console: Console) -> None:
         console.print(table.what, style="dim")
         for block in _blocks(table, console.width):
             console.print(block)
+        if same := _same(table):
+            said = "; ".join(f"{c.title} {_cell(table.rows[0][c.name])}" for c in same)
+            console.print(f"  In every row: {said}.", style="dim")
         if len(table.rows) > SHOWN:
             console.print(f"… and {len(table.rows) - SHOWN} more rows: see -o, --csv or --json.")
         if table.finding:
@@ -82,7 +96,8 @@ def print_study(summary: StudySummary, console: Console) -> None:
 
 def _blocks(table: StudyTable, width: int) -> list[Table]:
     """The columns in use, beside those that name the rows."""
-    used = used_columns(table)
+    same = _same(table)
+    used = tuple(column for column in used_columns(table) if column not in same)
     rows = table.rows[:SHOWN]
     heads = [
         Head(
@@ -93,6 +108,19 @@ def _blocks(table: StudyTable, width: int) -> list[Table]:
     ]
     cells = [[_cell(row.get(column.name)) for column in used] for row in rows]
     return blocks(heads, cells, naming(table, used), width)
+
+
+def _same(table: StudyTable) -> list[StudyColumn]:
+    """Columns beyond the names that have one word or count in every row: a line says them all."""
+    if len(table.rows) < SAME_FROM:
+        return []
+    used = used_columns(table)
+    return [
+        column
+        for column in used[naming(table, used) :]
+        if isinstance(first := table.rows[0].get(column.name), str | int)
+        and all(row.get(column.name) == first for row in table.rows)
+    ]
 
 
 def _missing(table: StudyTable) -> list[str]:

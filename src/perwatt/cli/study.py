@@ -85,10 +85,12 @@ def study(
 
     from perwatt.cli.show import stdout_console
     from perwatt.cli.show_study import StudyProgress, print_study
+    from perwatt.cluster.record import unfinished_clusters
     from perwatt.study.assumed_router import AssumedRouter, parse_router
     from perwatt.study.options import StudyOptions
     from perwatt.study.study import open_study
     from perwatt.study.summary import summarise_study
+    from perwatt.study.tables import TABLES
 
     if not directories:
         msg = "`perwatt study` was given no run directory."
@@ -104,15 +106,22 @@ def study(
         only=table,
     )
     name = directories[0].resolve().name if len(directories) == 1 else "study"
-    with StudyProgress() as progress:
-        progress("reading the runs")
+    _check_places(output, csv)
+    if cluster is not None:
+        from perwatt.cluster.connect import parse_address
+
+        parse_address(cluster)
+    with StudyProgress(len(table) or len(TABLES)) as progress:
+        progress.doing("reading the runs")
         with open_study(directories, options) as opened:
+            opened.faults[:0] = unfinished_clusters(directories)
             if not opened.runs:
                 raise _nothing_read(opened.faults)
             if cluster is not None:
                 from perwatt.cluster.study import shard_cells
 
-                progress(shard_cells(opened, cluster).sentence)
+                progress.doing("adding up on the cluster")
+                progress.say(shard_cells(opened, cluster).sentence)
             summary = summarise_study(opened, name=name, progress=progress)
     for absent in dict.fromkeys(
         each for each in table if each not in {t.name for t in summary.tables}
@@ -158,12 +167,29 @@ def _sets(given: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return sets
 
 
+def _check_places(output: Path | None, csv: Path | None) -> None:
+    """Before a long study is made: where it is to be written. Raises FileError."""
+    from perwatt.store.disk import disk_errors
+
+    if output is not None and not output.parent.is_dir():
+        msg = f"{output} cannot be written: there is no folder {output.parent}."
+        raise FileError(msg, "Make it, or name another file with -o.")
+    if output is not None and output.is_dir():
+        msg = f"{output} cannot be written: it is a folder."
+        raise FileError(msg, f"Name a file with -o, such as {output / 'study.html'}.")
+    if csv is None:
+        return
+    try:
+        with disk_errors(csv, "made"):
+            csv.mkdir(parents=True, exist_ok=True)
+    except FileError as error:
+        raise FileError(error.message, "Name another folder with --csv.") from None
+
+
 def _write_csv(summary: StudySummary, folder: Path) -> None:
     from perwatt.report.study_csv import tables_as_csv
-    from perwatt.store.disk import disk_errors, write_atomic
+    from perwatt.store.disk import write_atomic
 
-    with disk_errors(folder, "made"):
-        folder.mkdir(parents=True, exist_ok=True)
     try:
         for name, text in tables_as_csv(summary).items():
             write_atomic(folder / f"{name}.csv", text.encode("utf-8", errors="replace"))

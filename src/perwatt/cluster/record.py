@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from perwatt.core.errors import RunDirError
+from perwatt.core.study import StudyFault
 from perwatt.store.disk import disk_errors, write_atomic
 
 __all__ = [
@@ -23,10 +24,13 @@ __all__ = [
     "Spread",
     "locked",
     "read_cluster",
+    "unfinished_clusters",
 ]
 
 FORMAT = 1
 NAME = "cluster.json"
+NAMED = 5
+"""Jobs that a sentence names."""
 Spread = Literal["pairs", "items", "replicas"]
 
 
@@ -137,6 +141,41 @@ def read_cluster(out: Path) -> Cluster:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"{file} is damaged: {error}."
         raise RunDirError(msg, "Restore it from a copy.") from None
+
+
+def unfinished_clusters(directories: Iterable[Path]) -> list[StudyFault]:
+    """What is missing from those of `directories` that a cluster has not filled: whole runs.
+
+    The runs that there are look complete each; without this nobody would know of the others.
+    """
+    faults = []
+    for out in directories:
+        if not (out / NAME).is_file():
+            continue
+        try:
+            cluster = read_cluster(out)
+        except RunDirError as error:
+            said, mend, missing = error.message, error.mend, True
+        else:
+            left = [job.name for job in cluster.jobs if job.status != "complete"]
+            missing = bool(left)
+            more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+            said = (
+                f"{out} lacks {len(left)} of the {len(cluster.jobs)} runs that its cluster was to"
+                f" make: {', '.join(left[:NAMED])}{more}."
+            )
+            mend = f"Finish it with: perwatt resume {out}"
+        if missing:
+            faults.append(
+                StudyFault(
+                    code="unfinished",
+                    run=out.resolve().name,
+                    sentence=said,
+                    mend=mend,
+                    left_out=True,
+                )
+            )
+    return faults
 
 
 @contextmanager
