@@ -240,11 +240,11 @@ def test_estimated_energy_cannot_be_missed(made_run: MakeRun) -> None:
 def test_energy_of_some_pairs_is_not_said_to_be_of_all(made_run: MakeRun) -> None:
     run = made_run(pairs=2)
     first, second = run.summary.pairs
-    assert "Energy measured: grade" in render_report([run])
+    assert "Energy is ESTIMATED, not measured: grade D" in render_report([run])
     half = (first, msgspec.structs.replace(second, ledger=None))
     summary = msgspec.structs.replace(run.summary, pairs=half)
     html = render_report([msgspec.structs.replace(run, summary=summary)])
-    assert "Energy measured for 1 of 2 pairs: grade" in html
+    assert "Energy is ESTIMATED for 1 of 2 pairs, not measured: grade D" in html
 
 
 def test_joules_that_do_not_add_up_are_called_out(made_run: MakeRun) -> None:
