@@ -199,6 +199,27 @@ def test_of_two_bests_that_are_printed_alike_either_may_be_named(
     assert len(found(report, "extreme")) == many
 
 
+@pytest.mark.parametrize(
+    ("role", "unit", "cell", "many"),
+    [
+        ("accuracy", "%", "100", 0),
+        ("accuracy", "%", "100.4", 1),
+        ("coverage", "share", "1.0", 0),
+        ("share", "%", "-0.1", 1),
+        ("saving", "%", "-40.0", 0),
+        ("saving", "%", "101", 1),
+        ("power_w", "W", "0.0", 0),
+        ("energy_j", "kJ", "-3", 1),
+        ("ratio", "x", "-3", 0),
+    ],
+)
+def test_what_a_number_of_its_kind_can_be(
+    role: str, unit: str, cell: str, many: int, audit: Audit
+) -> None:
+    report = audit(document(["model"], [f"c {role} {unit}"], [["a", cell]]))
+    assert len(found(report, "possible")) == many
+
+
 def test_a_ratio_against_several_is_checked_against_each(audit: Audit) -> None:
     ratio = {
         "id": "lead",

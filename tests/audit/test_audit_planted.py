@@ -42,6 +42,16 @@ def times(cell: str, factor: float) -> str:
     return f"{float(cell) * factor:.{places}f}"
 
 
+@plant("possible")
+def _(document: Document, pick: int, factor: float) -> str:
+    row = table(document, "Pairs")["rows"][pick % 6]
+    if pick % 2:
+        row[3] = f"-{row[3]}"
+        return f"Pairs|{row[0]}, {row[1]}|power"
+    row[2] = f"{100 + factor:.2f}"
+    return f"Pairs|{row[0]}, {row[1]}|accuracy"
+
+
 @plant("derived")
 def _(document: Document, pick: int, factor: float) -> str:
     rows = table(document, "Pairs")["rows"]

@@ -18,6 +18,7 @@ from perwatt.audit.rules.linear_savings import LinearSavings
 from perwatt.audit.rules.local_cost import LocalCost
 from perwatt.audit.rules.mixture import Mixtures
 from perwatt.audit.rules.plausibility import Plausibility
+from perwatt.audit.rules.possible import Possible
 from perwatt.audit.rules.products import Products
 from perwatt.audit.rules.ratios import Ratios
 from perwatt.audit.rules.savings_bound import SavingsBound
@@ -29,6 +30,7 @@ from perwatt.audit.rules.systematic import Systematic
 __all__ = ["RULES"]
 
 RULES: tuple[Rule, ...] = (
+    Possible(),
     Derived(),
     Systematic(),
     ImpliedConstant(),
