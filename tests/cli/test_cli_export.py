@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,37 @@ def test_wrong_usage_is_one_sentence(
     text = capsys.readouterr().err
     assert sentence in text
     assert text.count("\n") == 1
+
+
+def test_texts_that_a_spreadsheet_would_run_are_told_and_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ['=HYPERLINK("http://x","y")', "-4.5", "+1 more", "@home", "plain", "- a list"]
+    answers = [
+        Answered(pair="m", item=f"q{n}", score=1.0, energy_j=1.0, text=text)
+        for n, text in enumerate(texts)
+    ]
+    run = str(write_run_directory(tmp_path / "mine", answers))
+    main(["export", run, "--as", "csv"])
+    told = capsys.readouterr().err
+    assert "8 texts in" in told, "four answers and the same extracted; a number is no formula"
+    with Path(run, "csv", "requests.csv").open(newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == texts
+    main(["export", run, "--as", "csv", "--without-text"])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_is_not_written_over_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_in(tmp_path / "mine")
+    before = {path.name: path.read_bytes() for path in Path(run).iterdir()}
+    for form in ("parquet", "csv", "hf"):
+        with pytest.raises(SystemExit) as stop:
+            main(["export", run, "--as", form, "-o", str(tmp_path / "x" / ".." / "mine")])
+        assert stop.value.code == 2
+        assert "is the run itself" in capsys.readouterr().err
+    with pytest.raises(SystemExit):  # each goes to a folder of its name, which is itself
+        main(["export", run, run_in(tmp_path / "other"), "--as", "parquet", "-o", str(tmp_path)])
+    assert "is the run itself" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in Path(run).iterdir()} == before

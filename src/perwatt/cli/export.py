@@ -60,6 +60,7 @@ def export(
         msg = f"There is no place named to write {as_} to."
         raise SpecError(msg, "Name it with --output.")
     place = output or str(directories[0] / as_)
+    _refuse_runs_as_target(directories, Path(place))
     if as_ == "inspect":
         if without_text:
             msg = "--without-text leaves nothing of an Inspect log."
@@ -69,6 +70,15 @@ def export(
         lines = _tables(directories, as_, place, experiment, text=not without_text)
     for line in lines:
         print(line)
+
+
+def _refuse_runs_as_target(directories: Sequence[Path], place: Path) -> None:
+    """Of several runs each is written to a folder of its name, which beside them is the run."""
+    targets = {place.resolve(), *((place / name).resolve() for name in _names(directories))}
+    for directory in directories:
+        if directory.resolve() in targets:
+            msg = f"{directory} is the run itself, whose files must stay as they are."
+            raise SpecError(msg, "Name another folder with --output.")
 
 
 def _read(directory: Path) -> RunTables:
@@ -122,7 +132,22 @@ def _tables(
     for run in runs:
         folder = Path(place, run.name) if len(runs) > 1 else Path(place)
         written += copy_tables(run, folder, form, text=text)
+        if form == "csv":
+            _warn_of_formulas(run, folder, text=text)
     return [str(path) for path in written]
+
+
+def _warn_of_formulas(run: ExportRun, folder: Path, *, text: bool) -> None:
+    from perwatt.store.exchange.export_table import formula_cells
+
+    for table in ("requests", "scores"):
+        if count := formula_cells(run, table, text=text):
+            sentence = (
+                f"{count} texts in {folder / table}.csv begin with =, +, - or @, as a spreadsheet's"
+                " formulas do, and are left as they were written. Load its columns as text there,"
+                " or export --without-text."
+            )
+            print(f"perwatt: warning: {sentence}", file=sys.stderr)
 
 
 def _run(directory: Path, name: str) -> ExportRun:

@@ -24,7 +24,16 @@ from perwatt.store.tables import write_table
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["METRICS", "TABLES", "TEXT", "ExportRun", "copy_table", "copy_tables", "kept"]
+__all__ = [
+    "METRICS",
+    "TABLES",
+    "TEXT",
+    "ExportRun",
+    "copy_table",
+    "copy_tables",
+    "formula_cells",
+    "kept",
+]
 
 METRICS = {
     "run_id": "VARCHAR",
@@ -143,6 +152,26 @@ def copy_table(
             target.parent.mkdir(parents=True, exist_ok=True)
         replace_with(target, write)
     return True
+
+
+def formula_cells(run: ExportRun, table: str, *, text: bool = True) -> int:
+    """Texts of a table that a spreadsheet would run as formulas: those that begin with = + - @, a
+    tab or a carriage return, and are no number. They are exported as they are: a mark put before
+    them would be part of the answer for every other reader."""
+    source = run.path / f"{table}.parquet"
+    if not source.is_file():
+        return 0
+    with _connection(source, source) as connection:
+        rows = f"read_parquet({_quoted(glob.escape(str(source)))})"
+        found = {str(row[0]) for row in connection.execute(f"DESCRIBE FROM {rows}").fetchall()}
+        texts = [n for n, kind in kept(table, text).items() if kind == "VARCHAR" and n in found]
+        counts = [
+            f"count(*) FILTER (WHERE regexp_matches({_name(n)}, '^[=+@\t\r-]')"
+            f" AND TRY_CAST({_name(n)} AS DOUBLE) IS NULL)"
+            for n in texts
+        ]
+        query = f"SELECT {' + '.join(counts) or 0} FROM {rows}"
+        return int(connection.execute(query).fetchall()[0][0])
 
 
 @contextmanager
