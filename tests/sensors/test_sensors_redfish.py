@@ -46,7 +46,7 @@ def test_watts_of_the_chassis_are_a_gauge_of_grade_c(environment: bool) -> None:
     a, b = int(curve.t_ns[0]), int(curve.t_ns[-1])
     true_j = trace.energy_j(b) - trace.energy_j(a)
     error_j = 256 * step_gap_s(samples, trace.start_ns + 150_000_000)
-    assert energy_between(curve, a, b) == pytest.approx(true_j, abs=error_j)
+    assert energy_between(curve, a, b) == pytest.approx(true_j, abs=error_j + 1e-3)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_joules_are_those_that_flowed(make: str, integrating: bool) -> None:
     # A gauge finds the step to the looks round it, a counter's ends are off by what it says itself.
     step_ns = trace.start_ns + 120_000_000
     error_j = 900 * (off_s[0] + off_s[-1]) if integrating else 500 * step_gap_s(samples, step_ns)
-    assert energy_between(curve, a, b) == pytest.approx(true_j, abs=error_j)
+    assert energy_between(curve, a, b) == pytest.approx(true_j, abs=error_j + 1e-3)
 
 
 def test_the_element_is_the_one_asked_for() -> None:

@@ -36,6 +36,8 @@ def test_what_was_polled_fast_is_thinned_and_what_was_handed_over_is_not() -> No
     assert [r.t_ns // MS for r in polled.every(40 * MS)] == [1, 41, 81]
     handed_over = Watched(readings(1, 101), (0.001,) * 7)
     assert len(list(handed_over.every(40 * MS))) == 100
+    by_chance = Watched(readings(1, 4), (0.001,) * 3, most=3)  # as many as looks, all in one
+    assert len(list(by_chance.every(40 * MS))) == 3
 
 
 def test_one_change_is_no_tick_and_an_estimate_has_none() -> None:

@@ -34,6 +34,8 @@ class Watched(NamedTuple):
     readings: tuple[Reading, ...]
     read_s: tuple[float, ...]
     """How long each call of `read` took."""
+    most: int = 1
+    """So many readings of one domain came with one call, at the most."""
 
     def every(self, period_ns: int) -> Iterator[Reading]:
         """The readings, of a source that answers each call at most one in a period per domain.
@@ -44,7 +46,7 @@ class Watched(NamedTuple):
         taken_ns: dict[str, int] = {}
         for reading in self.readings:
             last_ns = taken_ns.get(reading.domain)
-            polled = count[reading.domain] == len(self.read_s)
+            polled = self.most <= 1 and count[reading.domain] == len(self.read_s)
             if not polled or last_ns is None or reading.t_ns - last_ns >= period_ns:
                 taken_ns[reading.domain] = reading.t_ns
                 yield reading
@@ -57,14 +59,17 @@ def watch(sensor: Sensor, duration_s: float) -> Watched:
     """
     readings: list[Reading] = []
     costs: list[float] = []
+    most = 1
     end_ns = now_ns() + round(duration_s * 1e9)
     while True:
         begun_ns = now_ns()
         if begun_ns >= end_ns:
-            return Watched(tuple(readings), tuple(costs))
+            return Watched(tuple(readings), tuple(costs), most)
         got = sensor.read()
         costs.append(seconds(begun_ns, now_ns()))
         readings += got
+        if len(got) > most:
+            most = max(most, *Counter(reading.domain for reading in got).values())
         time.sleep(NAP_S)
 
 
