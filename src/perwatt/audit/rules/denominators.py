@@ -65,7 +65,8 @@ class Denominators:
             severity = "unsupported"
             what = f"that is the unweighted mean of {len(parts)} parts of unequal size ({found})"
         else:
-            what = f"no weighing of its {len(parts)} parts gives it ({found})"
+            neither = "not the mean" if weighted is None else "neither mean"
+            what = f"it is {neither} of its {len(parts)} parts ({found})"
         where = cells[0].name if cells else claim.where
         return Check(
             Finding(
