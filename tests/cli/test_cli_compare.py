@@ -201,6 +201,23 @@ def test_unlike_ways_of_asking_are_named(
     assert found["codes"] == ["load", "host", "version", "unfinished", "verdict"]
 
 
+def test_another_tools_joules_are_compared_by_their_boundary_and_grade(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = run_of(tmp_path / "a", 6, 2.0), run_of(tmp_path / "b", 6, 1.0)
+    told: dict[str, Any] = {"energy": {"m": {"boundary": "accelerator", "grade": "B"}}}
+    for run in (a, b):
+        change(run, ledgers={}, imported=told)
+    found = compared(capsys, a, b)
+    assert found["by_name"]["energy_gross_j"]["ratio"]["value"] == pytest.approx(0.5)
+    assert (found["a"]["boundary"], found["b"]["grade"]) == ("accelerator", "B")
+    assert found["codes"] == ["energy"]
+    assert "Joules of A and B are another tool's" in found["caveats"][0]["sentence"]
+    change(b, imported={"energy": {"m": {"boundary": "accelerator", "grade": "C"}}})
+    found = compared(capsys, a, b, "--metric", "ipj")
+    assert "unlike grades, B and C" in found["by_name"]["ipj"]["ratio"]["reason"]
+
+
 def test_failures_are_told_and_a_ratio_near_one_shows_its_side(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from perwatt.core.records import Sampling
 from perwatt.metrics.comparison import gain_of, unlike_energy
+from perwatt.store.exchange.request_rows import OWN_SPLIT
 from perwatt.study.compare_sides import Side
 
 __all__ = ["Caveat", "caveats_of", "same_sensors"]
@@ -159,6 +160,15 @@ def _of_energy(a: Side, b: Side, same_sensor: bool) -> Iterator[Caveat]:
             code="energy",
             sentence=f"Joules were shared out by unlike methods, {a.ledger.attribution} and"
             f" {b.ledger.attribution}.",
+        )
+    own = [
+        name for name, side in (("A", a.ledger), ("B", b.ledger)) if side.attribution == OWN_SPLIT
+    ]
+    if own:
+        yield Caveat(
+            code="energy",
+            sentence=f"Joules of {' and '.join(own)} are another tool's: how far its sensor may be"
+            " off is not known, and in no interval.",
         )
     if not same_sensor and any(gain_of(side.ledger) != (1.0, 1.0) for side in (a, b)):
         low, high = gain_of(b.ledger)

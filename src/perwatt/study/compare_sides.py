@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from perwatt.core.records import Columns, Item, PairIdentity, Phase
 from perwatt.core.summary import EnergyLedger
 from perwatt.metrics.columns import attempted_rows, of_pair, take
 from perwatt.runner.queries import one_row_each, with_windows
+from perwatt.store.exchange.request_rows import OWN_SPLIT
 from perwatt.store.integrity import changed_file
 from perwatt.store.items import read_items
 from perwatt.store.load import check_fields
@@ -140,6 +142,7 @@ def _side(opened: _Opened, pair_id: str) -> Side:
     if run["spec"].get("per_query"):
         rows = one_row_each(rows)
     ledger = run["ledgers"].get(pair_id)
+    told = run.get("imported", {}).get("energy", {}).get(pair_id)
     contents = None
     if opened.items is not None:
         contents = {item.id: _content_sha256(item) for item in opened.items}
@@ -147,9 +150,33 @@ def _side(opened: _Opened, pair_id: str) -> Side:
         directory=opened.path.resolve().name,
         run=run,
         identity=opened.identities[pair_id],
-        ledger=msgspec.convert(ledger, EnergyLedger) if ledger else None,
+        ledger=msgspec.convert(ledger, EnergyLedger) if ledger else _own(pair_id, told),
         requests=rows,
         contents=contents,
+    )
+
+
+def _own(pair_id: str, told: dict[str, Any] | None) -> EnergyLedger | None:
+    """Another tool's joules: their boundary and grade are known, and not what the device drew."""
+    if told is None:
+        return None
+    unknown = math.nan
+    return EnergyLedger(
+        pair_id=pair_id,
+        device_j=unknown,
+        requests_j=unknown,
+        idle_j=unknown,
+        unattributed_j=unknown,
+        prefill_j=unknown,
+        decode_j=unknown,
+        idle_power_w=None,
+        window_s=unknown,
+        domains=(),
+        boundary=told["boundary"],
+        grade=told["grade"],
+        gain_low=1.0,
+        gain_high=1.0,
+        attribution=OWN_SPLIT,
     )
 
 
