@@ -92,7 +92,9 @@ def check(
     async def endpoint() -> AsyncIterator[Endpoint]:
         make = registry("endpoint").get(request.param)
         if request.param in {"llamacpp", "transformers"}:
-            yield make(make_config(model="smollm2-135m", parallel=2, context=512, timeout_s=60.0))
+            # One thread: two that wait for each other by spinning starve where anything else runs.
+            small = {"model": "smollm2-135m", "parallel": 2, "context": 512, "threads": 1}
+            yield make(make_config(**small, timeout_s=600.0))
             return
         if request.param == "vllm":
             yield make(make_config(model="org/tiny", parallel=2))

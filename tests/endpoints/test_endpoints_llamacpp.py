@@ -52,7 +52,7 @@ def test_identity_seeds_idleness_cancelling_and_death(
     """One start for all of it."""
 
     asker = LlamaCppEndpoint(
-        make_config(model="smollm2-135m", context=256, threads=1, timeout_s=60.0)
+        make_config(model="smollm2-135m", context=256, threads=1, timeout_s=600.0)
     )
 
     async def go() -> None:

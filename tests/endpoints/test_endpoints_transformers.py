@@ -109,7 +109,7 @@ def test_life_of_an_engine(
         parallel=4,
         context=128,
         threads=1,
-        timeout_s=60.0,
+        timeout_s=600.0,
         extra_body={"batching": batching, "device": "cpu"},
     )
 
@@ -216,7 +216,7 @@ def test_batching_does_not_change_what_is_said(
             parallel=4,
             context=128,
             threads=1,
-            timeout_s=60.0,
+            timeout_s=600.0,
             extra_body={"batching": batching, "device": device},
         )
         rounds = ask_all(TransformersEndpoint(config), *alone, greedy, sampled)
