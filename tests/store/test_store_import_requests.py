@@ -172,6 +172,17 @@ def test_vllms_detailed_results_are_marks(tmp_path: Path) -> None:
     assert load_tables(tmp_path / "run").run["spec"]["load"] == "closed:2"
 
 
+def test_vllms_results_of_a_pooling_model_have_figures_alone(tmp_path: Path) -> None:
+    whole = json.loads((GOLDEN / "vllm_detailed.json").read_text())
+    for name in ("ttfts", "itls", "output_lens", "generated_texts", "start_times"):
+        del whole[name]  # `input_lens` and `errors` stay
+    (tmp_path / "pooling.json").write_text(json.dumps(whole))
+    foreign = read_foreign(tmp_path / "pooling.json")
+    assert foreign.answers == ()
+    assert "vllm.request_throughput" in [row.metric for row in foreign.published]
+    assert [verdict.code for verdict in foreign.verdicts] == ["imported-aggregates"]
+
+
 def test_older_results_of_vllm_say_that_starts_are_unknown(tmp_path: Path) -> None:
     whole = json.loads((GOLDEN / "vllm_detailed.json").read_text())
     del whole["start_times"]

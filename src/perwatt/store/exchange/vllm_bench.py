@@ -80,9 +80,7 @@ def read_vllm_bench(path: Path) -> Foreign:
             sentence += " what came late waited in its client."
             verdicts[load] = Verdict(code="imported-load", severity="note", sentence=sentence)
     if not answers:
-        sentence = (
-            f"{path.name} was written without --save-detailed: single requests are not known."
-        )
+        sentence = f"{path.name} has no times of single requests (--save-detailed writes them)."
         verdicts["detail"] = Verdict(code="imported-aggregates", severity="note", sentence=sentence)
     return Foreign(
         tool="vLLM bench",
@@ -113,6 +111,9 @@ def _figures(result: Fields, model: str, kind: str, load: str, source: str) -> l
 
 
 def _answers(result: Fields, model: str, load: str) -> Iterator[Answer]:
+    """None of a pooling model's, whose file has lengths and errors, and no times."""
+    if "ttfts" not in result:
+        return
     first = result.items("ttfts")
     columns = {
         name: result.items(name)
