@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _dispatch(argv: list[str]) -> None:
     from cyclopts import App, CycloptsError
 
+    from perwatt.cli.examples import EXAMPLES
+
     app = App(
         name="perwatt",
         help="Intelligence per watt: measures how much correct work a language model on an "
@@ -63,9 +65,11 @@ def _dispatch(argv: list[str]) -> None:
     )
     for verb, summary in _VERBS.items():
         module = {"list": "list_", "import": "import_"}.get(verb, verb.replace("-", "_"))
-        app.command(f"perwatt.cli.{module}:{module}", name=verb, help=summary)
+        place, example = f"perwatt.cli.{module}:{module}", f"Example: {EXAMPLES[verb]}"
+        app.command(place, name=verb, help=summary, help_epilogue=example)
     try:
         app(argv, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         text = " ".join(str(error).split())
-        raise PerwattError(text, "See `perwatt --help`.") from None
+        verb = f" {argv[0]}" if argv and argv[0] in _VERBS else ""
+        raise PerwattError(text, f"See `perwatt{verb} --help`.") from None

@@ -6,11 +6,31 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from perwatt.core.spec import RunSpec
 
-__all__ = ["with_spec_options"]
+__all__ = ["CLUSTER", "OUTPUT", "with_spec_options"]
+
+_HEADINGS = {
+    "What is asked": "model endpoint workload limit sample skip_bad classify repeats rounds seed",
+    "How requests arrive": "load max_in_flight warmup_s cooldown_s retries slo workers",
+    "Energy": "sensors boundary require_grade attribution sample_hz idle_s per_query warmup",
+    "How answers are drawn": "temperature top_p top_k min_p repetition_penalty thinking effort"
+    " max_tokens logprobs extra_body",
+    "Judges": "judge judge_mode judge_budget judge_key_env",
+    "Ranking and comparing": "rank confidence margin home",
+    "Engine and server": "threads context port slots timeout_s connect_timeout_s first_timeout_s"
+    " total_timeout_s api_key_env accept_terms",
+}
+"""Of `--help`, in their order: what nearly everybody gives first."""
+_GROUPS = {
+    field: Group(heading, sort_key=(1, place))
+    for place, (heading, fields) in enumerate(_HEADINGS.items())
+    for field in fields.split()
+}
+OUTPUT = Group("Output", sort_key=(2, 0))
+CLUSTER = Group("Cluster", sort_key=(2, 1))
 
 
 def with_spec_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,7 +65,10 @@ def _spec_parameters() -> list[inspect.Parameter]:
         help_text = f"{field.description}{shown}"
         # Bounds and patterns are checked once, by RunSpec, so that every message is the same.
         bare: Any = _bare(field.annotation) | None
-        typed = Annotated[bare, Parameter(help=help_text, negative="", show_default=False)]
+        option = Parameter(
+            help=help_text, negative="", show_default=False, group=_GROUPS.get(name, OUTPUT)
+        )
+        typed = Annotated[bare, option]
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=typed)
         )

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from perwatt.cli.run import FailOnErrors, Json, show_result
 from perwatt.cli.show import ProgressView
+from perwatt.core.errors import SpecError
 
 __all__ = ["resume"]
 
@@ -19,6 +20,10 @@ def resume(
     *,
     json: Json = False,
     fail_on_errors: FailOnErrors = False,
+    cluster: Annotated[
+        str | None,
+        Parameter(help="Where the cluster of such a run is now; default: where it was."),
+    ] = None,
 ) -> None:
     """Go on with a run that was interrupted: nothing finished is asked again or counted twice."""
     from perwatt.cluster.run import is_cluster
@@ -29,10 +34,14 @@ def resume(
     if is_cluster(directory):
         from perwatt.cli.run_cluster import resume_on_cluster
 
-        resume_on_cluster(directory, json=json, fail_on_errors=fail_on_errors)
+        resume_on_cluster(directory, cluster, json=json, fail_on_errors=fail_on_errors)
         return
+    run = read_run(directory)
+    if cluster is not None:
+        msg = f"--cluster was given, and {directory} is a run of this machine alone."
+        raise SpecError(msg, "Leave it out; `perwatt run --cluster` begins one on a cluster.")
     with ProgressView(json=json) as view:
-        if is_served(read_run(directory)):  # nothing is asked: callers asked
+        if is_served(run):  # nothing is asked: callers asked
             resume_served(directory, view)
         else:
             go_on(directory, view)

@@ -10,15 +10,18 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
-from perwatt.cli.options import with_spec_options
+from perwatt.cli.options import CLUSTER, OUTPUT, with_spec_options
 from perwatt.cli.show import ProgressView, print_summary, stdout_console
-from perwatt.core.errors import FailuresError
+from perwatt.core.errors import FailuresError, SpecError
 from perwatt.core.spec import RunSpec
 from perwatt.core.summary import RunSummary
 
 __all__ = ["run", "run_and_show", "show_result"]
 
-Json = Annotated[bool, Parameter(help="Print the summary as JSON on stdout.", negative="")]
+Json = Annotated[
+    bool,
+    Parameter(help="Print the summary as JSON on stdout.", negative="", show_default=False),
+]
 FailOnErrors = Annotated[
     bool, Parameter(help="Exit 1 when any request failed.", negative="", show_default=False)
 ]
@@ -30,20 +33,23 @@ Cluster = Annotated[
     str | None,
     Parameter(
         help="Measure on the nodes of a Ray cluster, each with its own sensors: auto, HOST:PORT, or"
-        " local:N to try it here."
+        " local:N to try it here.",
+        group=CLUSTER,
     ),
 ]
 Spread = Annotated[
-    str,
+    str | None,
     Parameter(
         help="What the nodes of --cluster share out: pairs, items (over nodes that are alike), or"
-        " replicas: every node does everything."
+        " replicas: every node does everything. [default: pairs]",
+        group=CLUSTER,
     ),
 ]
 ShareMachine = Annotated[
     bool,
     Parameter(
         help="Let nodes of one machine measure at the same time; each sees the others' joules.",
+        group=CLUSTER,
         negative="",
         show_default=False,
     ),
@@ -56,13 +62,17 @@ def run(
     spec: SpecFile = None,
     /,
     *,
-    json: Json = False,
-    fail_on_errors: FailOnErrors = False,
+    json: Annotated[Json, Parameter(group=OUTPUT)] = False,
+    fail_on_errors: Annotated[FailOnErrors, Parameter(group=OUTPUT)] = False,
     cluster: Cluster = None,
-    spread: Spread = "pairs",
+    spread: Spread = None,
     share_machine: ShareMachine = False,
 ) -> None:
     """Ask a workload of one or more pairs; measure, score and report."""
+    if cluster is None and (spread is not None or share_machine):
+        option = "--share-machine" if spread is None else "--spread"
+        msg = f"{option} says how the nodes of a cluster share the work, and none was named."
+        raise SpecError(msg, f"Name it with --cluster auto, or leave {option} out.")
     resolved = RunSpec.resolve(given, spec)
     if cluster is not None:
         from perwatt.cli.run_cluster import run_on_cluster
@@ -70,7 +80,7 @@ def run(
         run_on_cluster(
             resolved,
             cluster,
-            spread,
+            spread or "pairs",
             share_machine=share_machine,
             json=json,
             fail_on_errors=fail_on_errors,

@@ -36,12 +36,14 @@ def run_on_cluster(
     show_cluster(out, json=json, fail_on_errors=fail_on_errors)
 
 
-def resume_on_cluster(out: Path, *, json: bool, fail_on_errors: bool = False) -> None:
-    """Go on with the jobs of such a run that are not complete."""
+def resume_on_cluster(
+    out: Path, address: str | None, *, json: bool, fail_on_errors: bool = False
+) -> None:
+    """Go on with the jobs of such a run that are not complete; `address`: None is as before."""
     from perwatt.cluster.run import resume
 
     with ProgressView(json=json) as view:
-        resume(out, view)
+        resume(out, view, address=address)
     show_cluster(out, json=json, fail_on_errors=fail_on_errors)
 
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from perwatt.cli.run import Json, show_result
 from perwatt.cli.show import ProgressView, stdout_console
+from perwatt.core.errors import RunDirError
 
 if TYPE_CHECKING:
     from perwatt.runner.rescore import Rescored
@@ -60,7 +61,11 @@ def score(
     ] = None,
     no_cache: Annotated[
         bool,
-        Parameter(help="Neither look up what was judged before nor keep it.", negative=""),
+        Parameter(
+            help="Neither look up what was judged before nor keep it.",
+            negative="",
+            show_default=False,
+        ),
     ] = False,
     cluster: Annotated[
         str | None,
@@ -72,8 +77,13 @@ def score(
     json: Json = False,
 ) -> None:
     """Score a run's answers again without asking the model; joules stay as they were measured."""
+    from perwatt.cluster.run import is_cluster
     from perwatt.runner.rescore import Rescoring, rescore
 
+    if is_cluster(directory):
+        msg = f"{directory} is a folder of a cluster's runs, and one run is scored at a time."
+        run = next((file.parent for file in sorted(directory.glob("*/run.json"))), directory / "…")
+        raise RunDirError(msg, f"Name each, such as: perwatt score {run}")
     judging: dict[str, Any] = {
         "judge": judge,
         "judge_mode": "pairwise" if judge_against and judge_mode is None else judge_mode,

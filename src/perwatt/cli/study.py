@@ -34,7 +34,9 @@ def study(
     ] = None,
     table: Annotated[
         tuple[str, ...],
-        Parameter(help="Make this table alone; repeat it for more.", negative=""),
+        Parameter(
+            help="Make this table alone; repeat it for more.", negative="", show_default=False
+        ),
     ] = (),
     set_: Annotated[
         tuple[str, ...],
@@ -42,6 +44,7 @@ def study(
             name="--set",
             help="A set of pairs for coverage, NAME=MODEL,MODEL: repeat it for more.",
             negative="",
+            show_default=False,
         ),
     ] = (),
     facts: Annotated[
