@@ -62,6 +62,7 @@ def test_by_hand(tmp_path: Path) -> None:
     assert table is not None
     (row,) = table.rows
     assert (row["pair"], row["answers"], row["judges"]) == ("one", 5, "j")
+    assert row["others"] == 1
     assert [value(row[name]) for name in ("win", "tie", "loss")] == pytest.approx([0.4, 0.4, 0.2])
     assert value(row["split"]) == pytest.approx(0.6)
     # Orders in which the other is not preferred: 2, 1, 2, 1, 0 of 2.
@@ -86,3 +87,11 @@ def test_nothing_judged_beside_another_gives_no_table(tmp_path: Path) -> None:
     write_run_directory(tmp_path / "a", answers)
     with open_study([tmp_path / "a"]) as study:
         assert win_tie(study) is None
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    judged(tmp_path / "one [1] *", [{"j": ("A>B", "B>A")}])
+    with open_study([tmp_path], UNCHECKED) as study:
+        table = win_tie(study)
+    assert table is not None
+    assert value(table.rows[0]["win"]) == 1.0

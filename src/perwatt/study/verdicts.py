@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from perwatt.study.file_facts import file_list
 from perwatt.study.study import Study
 
 __all__ = ["Verdict", "verdicts"]
@@ -58,18 +59,18 @@ def _rows(study: Study, requests: Path, scores: Path) -> Iterator[tuple[Any, ...
     names = {
         row[0]
         for row in db.execute(
-            "DESCRIBE SELECT * FROM read_parquet([$file])", {"file": str(requests)}
+            f"DESCRIBE SELECT * FROM read_parquet({file_list([requests])})"
         ).fetchall()
     }
     stage, group = (
         f'r."{name}"' if name in names else default for name, default in _OPTIONAL.items()
     )
     db.execute(
-        f"SELECT r.pair_id, coalesce({stage}, 0), r.workload, coalesce({group}, r.item_id), "
-        "s.detail FROM read_parquet([$scores]) AS s JOIN read_parquet([$requests]) AS r "
-        "USING (request_id) WHERE s.detail LIKE '%\"leans\"%' "
-        "AND r.status NOT IN ('cancelled', 'retried') ORDER BY request_id",
-        {"scores": str(scores), "requests": str(requests)},
+        f"SELECT r.pair_id, coalesce({stage}, 0), coalesce(r.workload, ''),"
+        f" coalesce({group}, r.item_id), s.detail FROM read_parquet({file_list([scores])}) AS s"
+        f" JOIN read_parquet({file_list([requests])}) AS r USING (request_id)"
+        " WHERE s.detail LIKE '%\"leans\"%'"
+        " AND r.status NOT IN ('cancelled', 'retried') ORDER BY request_id"
     )
     try:
         while rows := db.fetchmany(_ROWS):

@@ -7,6 +7,7 @@ import numpy as np
 
 from perwatt.core.study import StudyCell, StudyColumn, StudyTable
 from perwatt.stats.sample import Floats, Ints
+from perwatt.study.cells import rolled
 from perwatt.study.claims import claim
 from perwatt.study.estimates import share_of
 from perwatt.study.study import Study
@@ -19,6 +20,11 @@ _COLUMNS = (
     StudyColumn(name="workload", title="workload"),
     StudyColumn(name="judges", title="judges"),
     StudyColumn(name="answers", title="answers", what="Judged in both orders."),
+    StudyColumn(
+        name="others",
+        title="others",
+        what="Answers of the workload in no rate: failed, or judged in another way.",
+    ),
     StudyColumn(name="win", title="win", what="Both orders taken together favour its answer."),
     StudyColumn(
         name="tie", title="tie", what="They favour neither, or each what was shown in one place."
@@ -57,8 +63,12 @@ def win_tie(study: Study) -> StudyTable | None:
         tally.rows.append(_credit(verdict))
     if not tallies:
         return None
+    asked = {
+        (pair, workload or ""): moments.answers
+        for (pair, workload), moments in rolled(study.cells(), ("pair", "workload")).items()
+    }
     rows = [
-        _row(study.pairs[pair].label, workload, tallies[pair, workload])
+        _row(study.pairs[pair].label, workload, tallies[pair, workload], asked[pair, workload])
         for pair, workload in sorted(tallies)
     ]
     best = max(rows, key=lambda row: getattr(row["split"], "value", None) or 0.0)
@@ -79,6 +89,8 @@ def win_tie(study: Study) -> StudyTable | None:
         notes=(
             "A win-or-tie rate is friendly to ties: of two alike answers both sides have 100%. "
             "Ties split gives such a pair 50%.",
+            "A failed answer was shown to no judge and is in no rate, though accuracy takes it for"
+            " wrong: read the column others beside them.",
             "With several judges an answer wins when more of them favour it than the other.",
             "How far a judge is to be trusted is in each run's own report, not here.",
         ),
@@ -97,7 +109,7 @@ def _credit(verdict: Verdict) -> tuple[float, ...]:
     return win, tie, loss, friendly, win + tie / 2, same
 
 
-def _row(pair: str, workload: str, tally: _Tally) -> dict[str, StudyCell]:
+def _row(pair: str, workload: str, tally: _Tally, asked: int) -> dict[str, StudyCell]:
     values: Floats = np.array(tally.rows, dtype=np.float64)
     cluster: Ints = np.unique(np.array(tally.cluster), return_inverse=True)[1]
     names = ("win", "tie", "loss", "win_tie", "split", "consistent")
@@ -106,5 +118,6 @@ def _row(pair: str, workload: str, tally: _Tally) -> dict[str, StudyCell]:
         "workload": workload,
         "judges": ", ".join(tally.judges),
         "answers": len(tally.rows),
+        "others": asked - len(tally.rows),
         **{name: share_of(values[:, at], cluster) for at, name in enumerate(names)},
     }
