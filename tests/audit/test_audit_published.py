@@ -102,6 +102,8 @@ def test_each_known_fault_is_found(
         ("count", ("four benchmarks", "3")),
         ("count", ("five strategies", "4: 0.6, 0.8, 1.0 and 1 beside them")),
         ("denominator", ("Qwen3-235B", "3 parts")),
+        ("denominator", ("71.4", "unweighted 71.95%", "weighted by queries 76.56%")),
+        ("share-of-count", ("16.5%", "134 of 500K (Table 1)", "0.0268%")),
         ("statement", ("GPT-4o", "Qwen3-235B")),
     ],
 )
@@ -112,7 +114,7 @@ def test_further_findings(rule: str, texts: tuple[str, ...], report: AuditReport
 def test_what_holds_is_counted_and_not_told(report: AuditReport) -> None:
     held = {tally.rule: (tally.held, tally.checks) for tally in report.tallies}
     assert held["sum"] == (4, 4)
-    assert held["share-of-count"] == (46, 46)
+    assert held["share-of-count"] == (46, 47)
     assert held["product"] == (2, 2)
     assert report.held > 4 * len(report.findings)
     # Table 17's other devices, Table 18's thirty derived cells and Table 15's factors are right.
@@ -120,6 +122,11 @@ def test_what_holds_is_counted_and_not_told(report: AuditReport) -> None:
         assert not any(text in f.sentence for f in report.findings if f.rule == "derived")
     assert not found(report, "ratio", "Table 13")
     assert not found(report, "denominator", "Table 4 [TOTAL]")
+
+
+def test_a_share_of_a_count_says_what_it_would_be_of(report: AuditReport) -> None:
+    (finding,) = found(report, "share-of-count")
+    assert finding.consistent == "0.0268%, or 812 in all"
 
 
 def test_a_claim_that_leans_on_a_cell_is_named_with_it(report: AuditReport) -> None:

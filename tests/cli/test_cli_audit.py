@@ -39,7 +39,7 @@ def test_the_built_in_study(capsys: pytest.CaptureFixture[str]) -> None:
     assert "arXiv:2511.07885 v4" in shown
     assert "implied-constant" in shown
     assert "352.1 / 352.8 / 352.1 / 352.8 W" in shown
-    assert "Hold throughout: product 2, sum 4, share-of-count 46." in shown
+    assert "Hold throughout: product 2, sum 4." in shown
     assert "contradictions" in shown.splitlines()[-1]
 
 

@@ -38,6 +38,9 @@ class SharesOfCounts:
             whole = wholes[0]
             made = count.interval / whole.interval
             value = share.text(made.middle)
+            other = ""
+            if share.value > 0:
+                other = f", or {count.text(count.value / share.value)} in all"
             yield Check(
                 Finding(
                     rule=self.name,
@@ -47,7 +50,7 @@ class SharesOfCounts:
                     cells=of(share, count, whole),
                     recomputed=value,
                     tolerance="rounding of all three",
-                    consistent=value,
+                    consistent=value + other,
                     leaning=publication.leaning_on((share, count)),
                 )
             )
