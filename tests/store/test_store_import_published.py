@@ -107,6 +107,22 @@ def test_llama_benchs_repetitions_give_an_interval() -> None:
     }
 
 
+def test_optimum_benchmarks_energy_star_is_of_a_whole_data_set(tmp_path: Path) -> None:
+    """Its seconds are minutes of work, and no time to a first token."""
+    config = json.loads((GOLDEN / "optimum" / "benchmark_config.json").read_text())
+    config["scenario"]["name"] = "energy_star"
+    report = (GOLDEN / "optimum" / "benchmark_report.json").read_text()
+    (tmp_path / "benchmark_config.json").write_text(json.dumps(config))
+    (tmp_path / "benchmark_report.json").write_text(report)
+    foreign = read_foreign(tmp_path)
+    found = {row.metric: row.estimate for row in foreign.published}
+    assert "optimum.prefill.latency.p50" not in found
+    assert found["optimum.prefill.dataset_s.total"].value == 0.5
+    assert found["optimum.load_model.latency.p50"].value == 3.5
+    assert "whole data set" in (found["optimum.decode.energy.gpu"].reason or "")
+    assert "of one pass over the whole data set" in foreign.verdicts[0].sentence
+
+
 def test_optimum_benchmarks_joules_are_estimates() -> None:
     foreign = read_foreign(GOLDEN / "optimum")
     found = figures(foreign)

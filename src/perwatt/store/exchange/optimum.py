@@ -4,7 +4,8 @@ As of huggingface/optimum-benchmark b263af46 (trackers/{latency,energy,memory}.p
 object for each of load_model, prefill, decode, per_token …, and beside it, or with it in
 `benchmark.json`, the configuration. Its energy is in kWh for one call on a whole batch: watts that
 CodeCarbon reads once a second, its model of the CPU where that has no counter, a constant for each
-memory module; prefill is a generation of one token, decode a whole one less that.
+memory module; prefill is a generation of one token, decode a whole one less that. The scenario
+`energy_star` tracks one pass over a whole data set: joules and seconds are then of all of it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ _STATISTICS = ("mean", "p50", "p90", "p95", "p99", "stdev", "total")
 METHOD = "optimum-benchmark's own figure, without an interval"
 CODECARBON = (
     "optimum-benchmark's joules are CodeCarbon's, read once a second: memory is a constant and"
-    " the CPU often a model, so all but the GPU's are grade D; they are of a call on a whole"
-    " batch, and decode is a difference of two separate measurements."
+    " the CPU often a model, so all but the GPU's are grade D; they are of {}, and decode is a"
+    " difference of two separate measurements."
 )
+CALL, DATASET = "a call on a whole batch", "one pass over the whole data set"
+_PASS = ("preprocess_dataset", "forward", "prefill", "decode", "call")
+"""What the scenario `energy_star` does for every sample and tracks once."""
 
 
 def is_optimum(values: Any) -> bool:
@@ -60,9 +64,10 @@ def read_optimum(path: Path) -> Foreign:
         source=file.name,
         method=METHOD,
     )
+    star = _is_energy_star(config)
     for target in report.values:
         if _is_target(report.values[target]):
-            _put(sheet, target, report.inner(target))
+            _put(sheet, target, report.inner(target), whole=star and target in _PASS)
     if not sheet.rows:
         msg = f"{file} holds no measurement."
         raise FileError(msg, "Switch latency, energy or memory on in the scenario.")
@@ -89,8 +94,20 @@ def _is_target(part: Any) -> bool:
     return isinstance(part, dict) and bool(part) and set(part) <= set(_PARTS)
 
 
-def _put(sheet: Sheet, target: str, part: Fields) -> None:
-    if latency := part.maybe("latency"):
+def _is_energy_star(config: Fields | None) -> bool:
+    scenario = config.maybe("scenario") if config else None
+    return scenario is not None and scenario.text("name") in ("energy_star", "energy-star")
+
+
+def _put(sheet: Sheet, target: str, part: Fields, *, whole: bool) -> None:
+    """`whole`: of all of a data set, whose seconds are no latency and are not called one."""
+    latency = part.maybe("latency")
+    if latency and whole:
+        unit = latency.text("unit") or "s"
+        sheet.put(
+            f"{target}.dataset_s.total", latency.number("total"), unit, reason=f"of {DATASET}"
+        )
+    elif latency:
         count = latency.tokens("count") or len(latency.items("values")) or None
         for statistic in _STATISTICS:
             unit = latency.text("unit") or "s"
@@ -99,7 +116,7 @@ def _put(sheet: Sheet, target: str, part: Fields) -> None:
         unit = throughput.text("unit") or ""
         sheet.put(f"{target}.throughput", throughput.number("value"), unit)
     if energy := part.maybe("energy"):
-        _put_energy(sheet, target, energy)
+        _put_energy(sheet, target, energy, whole=whole)
     if efficiency := part.maybe("efficiency"):
         sheet.put(
             f"{target}.efficiency",
@@ -114,7 +131,7 @@ def _put(sheet: Sheet, target: str, part: Fields) -> None:
                 sheet.put(f"{target}.memory.{name}", memory.number(name), memory.text("unit") or "")
 
 
-def _put_energy(sheet: Sheet, target: str, energy: Fields) -> None:
+def _put_energy(sheet: Sheet, target: str, energy: Fields, *, whole: bool) -> None:
     parts: tuple[tuple[str, Grade, Boundary], ...] = (
         ("gpu", "B", "accelerator"),
         ("cpu", "D", "package"),
@@ -123,11 +140,14 @@ def _put_energy(sheet: Sheet, target: str, energy: Fields) -> None:
     )
     for name, grade, boundary in parts:
         value = energy.number(name)
-        reason = None
+        reason = f"of {DATASET}" if whole else None
         if name == "gpu" and not value:
             value = None  # 0 is what it writes where there is no GPU
         if name == "total":
-            reason = "GPU, CPU and memory as CodeCarbon estimates them, not all that a host draws"
+            parts_of_it = (
+                "GPU, CPU and memory as CodeCarbon estimates them, not all that a host draws"
+            )
+            reason = f"{reason}; {parts_of_it}" if reason else parts_of_it
         unit = energy.text("unit") or "kWh"
         sheet.put(
             f"{target}.energy.{name}", value, unit, grade=grade, boundary=boundary, reason=reason
@@ -182,6 +202,7 @@ def _workload(config: Fields | None) -> str:
     generate = scenario.maybe("generate_kwargs")
     length = shapes.number("sequence_length") if shapes else None
     new = generate.number("max_new_tokens") if generate else None
+    words += [dataset] if (dataset := scenario.text("dataset_name")) else []
     words += [f"{length:g} in"] if length else []
     words += [f"{new:g} out"] if new else []
     return ", ".join(words)
@@ -202,7 +223,8 @@ def _version(config: Fields | None) -> str:
 
 def _verdicts(sheet: Sheet, config: Fields | None, file: Path) -> Iterator[Verdict]:
     if any(row.estimate.grade for row in sheet.rows):
-        yield Verdict(code="imported-method", severity="warning", sentence=CODECARBON)
+        sentence = CODECARBON.format(DATASET if _is_energy_star(config) else CALL)
+        yield Verdict(code="imported-method", severity="warning", sentence=sentence)
     for row in sheet.rows:
         value = row.estimate.value
         if ".energy." in row.metric and value is not None and value < 0:
