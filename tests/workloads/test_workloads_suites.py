@@ -14,6 +14,7 @@ from perwatt.core.protocols import Closes, Scorer
 from perwatt.core.records import Item, Workload
 from perwatt.core.registry import registry
 from perwatt.scoring.judge import how_judged
+from perwatt.scoring.known_options import check_options
 from perwatt.workloads.load import load
 from perwatt.workloads.suite_file import suite_files
 
@@ -270,3 +271,10 @@ def test_a_judge_can_be_told_what_each_item_needs(loaded: Callable[[str], Worklo
         "natural-reasoning": {"true-false"},
         "simpleqa": {"three-way"},
     }
+
+
+@pytest.mark.parametrize("name", [*SUITES, "aime:2024"])
+def test_each_scorer_knows_all_that_its_items_ask_for(
+    loaded: Callable[[str], Workload], name: str
+) -> None:
+    check_options(loaded(name).items)

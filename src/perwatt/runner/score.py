@@ -16,6 +16,7 @@ from perwatt.core.records import Columns, Item, Judgement, Request, Score
 from perwatt.core.registry import registry
 from perwatt.runner.conversation import is_final
 from perwatt.runner.score_key import content_key, scorer_identity
+from perwatt.scoring.known_options import check_options
 from perwatt.store.score_cache import Cached, ScoreCache
 from perwatt.workloads.item_row import NEEDS_REFERENCE
 
@@ -68,8 +69,13 @@ def answers_in_table(requests: Columns, items: Mapping[str, Item]) -> list[Answe
 
 
 def check_scorers(items: Iterable[Item]) -> None:
-    """Can each of the scorers that these items need be made? Raises UnknownNameError."""
-    _close(_made({item.scorer for item in items}))
+    """Can each of the scorers that these items need be made, and do they know all options?
+
+    Raises UnknownNameError, SpecError.
+    """
+    asked = list(items)
+    _close(_made({item.scorer for item in asked}))
+    check_options(asked)
 
 
 def score_all(

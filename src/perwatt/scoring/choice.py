@@ -7,10 +7,12 @@ from string import ascii_uppercase
 from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
 from perwatt.scoring.choice_letters import pick_letter
+from perwatt.scoring.known_options import takes
 
 __all__ = ["choice", "pick_letter"]
 
 
+@takes("choices")
 def choice() -> Scorer:
     """Scores 1 when the answer picks the reference letter, else 0.
 

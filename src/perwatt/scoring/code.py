@@ -13,6 +13,7 @@ from perwatt.core.records import Item, Judgement
 from perwatt.scoring.code_cases import Asked, read_options, same_output
 from perwatt.scoring.code_find import program
 from perwatt.scoring.extract import without_thinking
+from perwatt.scoring.known_options import takes
 from perwatt.scoring.sandbox import Limits, SandboxResult, run_programs, run_tests
 
 __all__ = ["code"]
@@ -22,6 +23,19 @@ _UNSETTLED = {"timeout", "died"}
 """Verdicts that a busy machine may give of a right program: not kept for the next time."""
 
 
+@takes(
+    "test",
+    "entry_point",
+    "prompt",
+    "tests",
+    "setup",
+    "cases",
+    "type",
+    "fn_name",
+    "tolerance",
+    "seconds",
+    "partial",
+)
 def code(limits: Limits | None = None) -> Scorer:
     """Scores 1 when the answer's program passes all its tests, else 0.
 

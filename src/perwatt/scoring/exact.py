@@ -15,12 +15,14 @@ from perwatt.scoring.extract import (
     statement,
     without_thinking,
 )
+from perwatt.scoring.known_options import takes
 
 __all__ = ["exact"]
 
 _MATCHES = ("whole", "first-line", "contains", "none")
 
 
+@takes("accept", "match", "reject", "case", "check")
 def exact() -> Scorer:
     """Scores 1 when the answer is the reference or one of `accept`, and every check holds.
 

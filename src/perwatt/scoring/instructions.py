@@ -11,6 +11,7 @@ from perwatt.core.records import Item, Judgement
 from perwatt.scoring.extract import without_thinking
 from perwatt.scoring.instructions_checks import CHECKS
 from perwatt.scoring.instructions_language import UnknownLanguageError
+from perwatt.scoring.known_options import takes
 
 __all__ = ["instructions", "loose_variants"]
 
@@ -19,6 +20,7 @@ Test = Callable[[str], bool]
 _LEVELS, _MODES = ("prompt", "instruction"), ("strict", "loose")
 
 
+@takes("instruction_id_list", "kwargs", "level", "mode")
 def instructions() -> Scorer:
     """Scores 1 when every instruction is kept, else 0 (IFEval: Zhou et al. 2023, arXiv 2311.07911).
 

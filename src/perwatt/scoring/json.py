@@ -10,6 +10,7 @@ from typing import Any
 from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
 from perwatt.scoring.extract import without_thinking
+from perwatt.scoring.known_options import takes
 
 __all__ = ["MISSING", "find_json", "json_match", "same_json"]
 
@@ -21,6 +22,7 @@ MISSING = object()
 """What `find_json` gives when there is none: None would be JSON's null."""
 
 
+@takes("casefold", "extra", "partial")
 def json_match() -> Scorer:
     """Scores 1 when the answer's JSON equals the reference, else 0 (or a share, see `partial`).
 

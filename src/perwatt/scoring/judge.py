@@ -12,6 +12,7 @@ import msgspec
 
 from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
+from perwatt.scoring.known_options import takes
 
 __all__ = ["NO_JUDGE", "BadHowError", "Form", "How", "how_judged", "judge"]
 
@@ -41,6 +42,7 @@ class BadHowError(ValueError):
     """The item's options do not say how it is judged; the message says why."""
 
 
+@takes("mode", "rubric", "scale", "credit")
 def judge() -> Scorer:
     """The scorer `judge`. Options: see `how_judged`."""
 

@@ -9,12 +9,14 @@ from string import ascii_uppercase
 from perwatt.core.likelihood import Likelihood, decode
 from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
+from perwatt.scoring.known_options import takes
 
 __all__ = ["NORMS", "likelihood", "per_norm"]
 
 NORMS = ("none", "tokens", "chars", "bytes")
 
 
+@takes("choices", "norm")
 def likelihood() -> Scorer:
     """Scores 1 when the right continuation has the highest log-probability, else 0.
 

@@ -9,6 +9,7 @@ from typing import Any
 from perwatt.core.errors import MissingExtraError
 from perwatt.core.records import Item, Judgement
 from perwatt.scoring.extract import without_thinking
+from perwatt.scoring.known_options import takes
 from perwatt.scoring.math_find import as_words, find_answer, tidy, unit_of, without_unit
 from perwatt.scoring.math_pool import MathPool, WorkerLostError, shared_pool
 
@@ -20,6 +21,7 @@ _PATIENCE_S = 10.0
 _TYPES = {"text", "number"}
 
 
+@takes("accept", "precision", "ordered", "type")
 def math() -> MathScorer:
     """Scores 1 when the answer equals the reference as mathematics, else 0.
 

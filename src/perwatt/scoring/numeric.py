@@ -16,6 +16,7 @@ from perwatt.scoring.extract import (
     without_next_question,
     without_thinking,
 )
+from perwatt.scoring.known_options import takes
 from perwatt.scoring.quantities import Quantity, quantities, tidy, worded
 from perwatt.scoring.units import find_unit
 
@@ -37,6 +38,7 @@ _GROUNDS = re.compile(r"\b(?:since|because|as|given|where)\b|\(")
 _SENTENCE_END = re.compile(r"\n|[.!?](?=\s+[A-Z])")
 
 
+@takes("tolerance", "abs_tolerance", "unit", "convert", "decimal", "percent")
 def numeric() -> Scorer:
     """Scores 1 when the stated number, else the last one, equals the reference, else 0.
 

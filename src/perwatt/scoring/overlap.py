@@ -7,6 +7,7 @@ from typing import Any
 from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
 from perwatt.scoring.extract import without_thinking
+from perwatt.scoring.known_options import takes
 from perwatt.scoring.overlap_measures import (
     Overlap,
     longest_run,
@@ -25,6 +26,7 @@ _LONG_RUN = 13
 """Words in a row that nobody writes by chance (GPT-3, arXiv 2005.14165, appendix C)."""
 
 
+@takes("measure", "references", "threshold", "n", "ascii")
 def overlap() -> Scorer:
     """Scores the F-measure, 0 to 1, of the reference that the answer is nearest to.
 

@@ -7,6 +7,7 @@ import re
 from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
 from perwatt.scoring.extract import without_thinking
+from perwatt.scoring.known_options import takes
 from perwatt.scoring.regex_bounded import BoundedSearch, RunawayError
 
 __all__ = ["regex"]
@@ -58,6 +59,7 @@ class _Regex:
         self._bounded.close()
 
 
+@takes("pattern", "flags", "group", "which", "expect", "case", "accept")
 def regex() -> Scorer:
     """Its options are `_Regex`'s. It keeps one child process for its searches; `close` ends it."""
     return _Regex()

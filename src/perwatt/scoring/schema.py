@@ -12,6 +12,7 @@ from perwatt.core.protocols import Scorer
 from perwatt.core.records import Item, Judgement
 from perwatt.scoring.extract import without_thinking
 from perwatt.scoring.json import MISSING, find_json, same_json
+from perwatt.scoring.known_options import takes
 from perwatt.scoring.regex_bounded import BoundedSearch, RunawayError
 
 __all__ = ["schema"]
@@ -91,6 +92,7 @@ class _Schema:
             yield self._jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 
 
+@takes("schema", "whole", "equals")
 def schema() -> Scorer:
     """See `_Schema` for the options. Raises MissingExtraError without the package `jsonschema`."""
     try:
