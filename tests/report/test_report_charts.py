@@ -160,6 +160,33 @@ def test_a_name_goes_where_no_interval_runs_through_it() -> None:
     assert (other.ends, other.far) == (True, False)
 
 
+def test_names_that_are_alike_once_cut_are_left_to_their_marks() -> None:
+    def point(n: int, label: str) -> Point:
+        x, y = Estimate(value=1.0 + n, unit="J"), Estimate(value=0.2 + n / 10, unit="share")
+        return Point(pair=n, label=label, x=x, y=y, on_front=False, tip=label)
+
+    long = [f"a-model-of-a-long-name at temperature {n} and nothing else" for n in (0.1, 0.2)]
+    points = [*(point(n, label) for n, label in enumerate(long)), point(2, "short")]
+    narrow = scatter(points, "energy", "accuracy", 340.0, "label")
+    assert "…" not in narrow
+    assert ">short</text>" in narrow
+    assert all(f'aria-label="{label}"' in narrow for label in long)
+
+
+def test_a_share_without_an_interval_is_hollow() -> None:
+    known = Estimate(value=0.5, low=0.1, high=0.9, unit="share")
+    alone = Estimate(value=1.0, unit="share")
+    rows = [
+        DotRow(name=name, dots=(Dot(pair=0, estimate=estimate, tip=name),))
+        for name, estimate in (("many", known), ("one", alone))
+    ]
+    svg = dots(rows, 860.0, "label", "accuracy")
+    assert re.findall(r'class="mark c0 ([a-z ]+)"[^>]*aria-label="(\w+)"', svg) == [
+        ("small", "many"),
+        ("small hollow", "one"),
+    ]
+
+
 def test_a_narrow_turn_bears_the_word_that_is_the_pairs_own() -> None:
     labels = ["M-135M Q4_1", "M-135M Q4_0", "M-135M Q8_0 (from Q4_1)", "G-270M Q4_1"]
     assert [own_word(n, labels) for n in range(4)] == ["Q4_1", "Q4_0", "Q8_0", "G-270M"]

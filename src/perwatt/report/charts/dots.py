@@ -31,7 +31,8 @@ class DotRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dots(rows: Sequence[DotRow], width: float, label: str, title: str) -> Markup:
-    """Shares from 0 to 100%. `width` in pixels; the height follows the rows."""
+    """Shares from 0 to 100%; one without an interval is hollow. `width` in pixels; the height
+    follows the rows."""
     narrow = width < 500
     pairs = max((len(row.dots) for row in rows), default=1)
     lane = 12.0
@@ -69,8 +70,10 @@ def _dot(dot: Dot, scale: Linear, y: float) -> Markup:
     if e.value is None:
         return Markup("")
     parts: list[object] = []
+    known = e.low is not None and e.high is not None
     if e.low is not None and e.high is not None:
         line = f"M{scale(e.low):.1f},{y:.1f}H{scale(e.high):.1f}"
         parts.append(el("path", d=line, class_=f"bar c{dot.pair % COLOURS}"))
-    parts.append(marker(dot.pair, scale(e.value), y, dot.tip, class_="small"))
+    classes = "small" if known else "small hollow"
+    parts.append(marker(dot.pair, scale(e.value), y, dot.tip, class_=classes))
     return el("g", *parts)

@@ -101,8 +101,13 @@ def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Mark
     bars = [box for p in points for box in _boxes(p, sx, sy)]
     if len(points) > MOST_NAMED:
         points = [p for p in points if p.on_front]
+    room = 0.55 * (frame.x1 - frame.x0)
+    cut = {p.pair: shortened(p.label, room, strong=True) for p in points}
+    if len(set(cut.values())) < len(cut):
+        # Cut names that are alike tell nothing; their marks say them on a tap, as others do.
+        points = [p for p in points if cut[p.pair] == p.label]
     points = sorted(points, key=lambda p: sy(_value(p.y)))
-    names = [shortened(p.label, 0.55 * (frame.x1 - frame.x0), strong=True) for p in points]
+    names = [cut[p.pair] for p in points]
     marks = [(sx(_value(p.x)), sy(_value(p.y))) for p in points]
     widths = [width_of(name, strong=True) for name in names]
     places = place_labels(marks, widths, bars, frame)

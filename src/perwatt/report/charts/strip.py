@@ -50,7 +50,8 @@ def strip(rows: Sequence[StripRow], title: str, width: float, label: str) -> Mar
     for n, r in enumerate(rows):
         y = frame.y0 + (n + 0.5) * row_px + (9 if narrow else 0)
         if narrow:
-            parts.append(text(frame.x0, y - 12, r.name, class_="halo", aria_hidden="true"))
+            name = _fitted(r.name, frame.x1 - frame.x0)
+            parts.append(text(frame.x0, y - 12, name, class_="halo", aria_hidden="true"))
         else:
             name = _fitted(r.name, frame.x0 - 14)
             parts.append(text(frame.x0 - 12, y + 4, name, class_="label end", aria_hidden="true"))

@@ -91,7 +91,7 @@ def dash(pair: int) -> str:
 def width_of(words: str, *, strong: bool = False) -> float:
     """About how wide words are in a chart, in pixels, rather too much than too little."""
     columns = sum(2 if east_asian_width(letter) in "WF" else 1 for letter in words)
-    return columns * (7.6 if strong else 7.0)
+    return columns * (8.3 if strong else 7.0)
 
 
 def shortened(words: str, room: float, *, strong: bool = False) -> str:

@@ -55,7 +55,10 @@ def _figure(view: View, by: str) -> Figure:
         )
         for name in names
     ]
-    caption = f"Accuracy by {by}, with 95% intervals.{leaders_note(view)}"
+    alone = any(dot.estimate.low is None for row in rows for dot in row.dots)
+    caption = f"Accuracy by {by}, with 95% intervals."
+    caption += " A hollow mark: too few items for an interval." if alone else ""
+    caption += leaders_note(view)
 
     def draw(width: float) -> Markup:
         return dots(rows, width, caption, "accuracy")
