@@ -52,13 +52,13 @@ class Systematic:
 
     def _finding(self, where: str, group: list[Derivation], publication: Publication) -> Finding:
         factors = [found.factor for found in group]
-        low, high = min(factors), max(factors)
+        ends = sorted({f"{min(factors):.2f}", f"{max(factors):.2f}"}, key=float)
         mended = {found.target.name: found.value for found in group}
         claims = _mended_claims(publication, mended)
         return Finding(
             rule=self.name,
             severity=min((found.severity for found in group), key=_MILDEST_FIRST.index),
-            sentence=f"{where} is off by one factor: what the rows give is {low:.2f}–{high:.2f} "
+            sentence=f"{where} is off by one factor: what the rows give is {'–'.join(ends)} "
             f"times what is printed.{''.join(f' {claim}' for claim in claims)}",
             cells=of(*(found.target for found in group)),
             recomputed="; ".join(
