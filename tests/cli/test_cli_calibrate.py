@@ -22,6 +22,7 @@ from perwatt.core.records import Domain, Reading
 from perwatt.core.registry import registry
 from perwatt.sensors.estimated import EstimatedSensor
 from perwatt.sensors.host_profile import identity, load, wall_from
+from tests.sensors.real_time import HeldUp
 
 A_W, B = 35.0, 1.6
 INSIDE = 0.8
@@ -127,8 +128,18 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_it_fits_says_so_and_keeps_it(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    calibrate(meter="bench-plug", sensors=["bench-counter"], seconds=0.2, rounds=2, json=True)
-    out, err = capsys.readouterr()
+    for _ in range(6):  # until the machine lets it be measured
+        with HeldUp() as held:
+            try:
+                calibrate(
+                    meter="bench-plug", sensors=["bench-counter"], seconds=0.2, rounds=2, json=True
+                )
+            except PerwattError:
+                assert held.longest_s > 0.05
+                continue
+        out, err = capsys.readouterr()
+        if held.longest_s < 0.25:
+            break
     assert "8 of 8: " in err and "leave the machine alone" in err
     assert json.loads(out) == {"path": str(host), "profile": json.loads(host.read_bytes())}
     profile = load(host, identity())

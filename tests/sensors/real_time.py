@@ -5,15 +5,25 @@ off by what the samples themselves say.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from perwatt.attribution.integrate import curve_of
 from perwatt.core.protocols import Sensor
 from perwatt.core.records import Domain, PowerSample, Reading
 from perwatt.sensors.sampler import Sampler
 
-__all__ = ["OF_THE_MACHINE", "PATIENCE_S", "read_until", "sampled", "step_gap_s", "until"]
+__all__ = [
+    "OF_THE_MACHINE",
+    "PATIENCE_S",
+    "HeldUp",
+    "read_until",
+    "sampled",
+    "step_gap_s",
+    "until",
+]
 
 PATIENCE_S = 60.0
 """Whoever has waited so long waits for what never comes."""
@@ -67,3 +77,31 @@ def step_gap_s(samples: Sequence[PowerSample], step_ns: int) -> float:
     before = [s.t_ns for s in good if s.t_ns + (s.clock_error_ns or 0) <= step_ns]
     after = [s.t_ns for s in good if s.t_ns - (s.clock_error_ns or 0) > step_ns]
     return (min(after, default=good[-1].t_ns) - max(before, default=good[0].t_ns)) / 1e9
+
+
+class HeldUp:
+    """As a context: for how long at most the machine lets nothing of this process run."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def taken_s(self) -> float:
+        """The longest since the last call."""
+        longest_s, self.longest_s = self.longest_s, 0.0
+        return longest_s
+
+    def _watch(self) -> None:
+        last = time.monotonic()
+        while not self._stop.wait(0.004):
+            now = time.monotonic()
+            self.longest_s, last = max(self.longest_s, now - last), now

@@ -34,6 +34,7 @@ from perwatt.sensors.estimated_line import WALL
 from perwatt.sensors.host_profile import VERSION, HostProfile, Meter, identity, save
 from perwatt.sensors.sampler import Sampler
 from perwatt.sensors.shelly import ShellySensor
+from tests.sensors.real_time import HeldUp
 
 THREADS = 16
 A_W, B = 41.0, 1.4
@@ -107,23 +108,42 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield made
 
 
-def test_a_plug_and_the_estimate_give_back_the_true_line(host: Host, tmp_path: Path) -> None:
+def quiet_looks(host: Host, tmp_path: Path) -> list[Look]:
+    """Of two rounds those in which the machine held nothing up."""
     guess = EstimatedSensor("cpu,uncalibrated", proc=tmp_path / "proc", sysfs=tmp_path)
-    steps = plan(2, KINDS, random.Random(0))
     order: list[int] = []
-    with ShellyGen2(host) as plug:
+    held_s: list[float] = []
+    with ShellyGen2(host) as plug, HeldUp() as held:
         wall = ShellySensor(f"{plug.host}?period=0.05", watch_s=0.1)
         sides = {
             "meter": Side(Sampler([wall], 50, timing_s=0.05), tuple(wall.probe())),
             "estimate": Side(Sampler([guess], 50, timing_s=0.05), tuple(guess.probe())),
         }
-        looks = measure(
-            sides, host, steps, seconds=0.2, settle_s=0.06, told=lambda n, _: order.append(n)
-        )
-        wall.close()
+
+        def told(number: int, _: Step) -> None:
+            order.append(number)
+            held_s.append(held.taken_s())
+
+        steps = plan(2, KINDS, random.Random(0))
+        try:
+            looks = measure(sides, host, steps, seconds=0.2, settle_s=0.06, told=told)
+        except PerwattError:  # a meter that was held up may have given no watts
+            assert held.longest_s > 0.05
+            return []
+        finally:
+            wall.close()
+        held_s.append(held.taken_s())
     assert order == list(range(8))
-    data = stretches_of(looks, "estimate", "meter")
-    assert len(data) >= 5  # those that a busy machine leaves without watts are left out
+    return [look for look, longest_s in zip(looks, held_s[1:], strict=True) if longest_s < 0.06]
+
+
+def test_a_plug_and_the_estimate_give_back_the_true_line(host: Host, tmp_path: Path) -> None:
+    data: list[Stretch] = []
+    for _ in range(20):
+        data = stretches_of(quiet_looks(host, tmp_path), "estimate", "meter")
+        if len(data) >= 7:
+            break
+    assert len(data) >= 7
     line = fit(data, domains=("estimated:package-0",), gain=(0.99, 1.01))
     # a machine that is held up widens the interval, which must then hold the truth
     assert abs(line.b - B) < max(0.12 * B, line.b_high - line.b)
