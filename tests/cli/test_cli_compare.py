@@ -228,8 +228,12 @@ def test_failures_are_told_and_a_ratio_near_one_shows_its_side(
     found = compared(capsys, a, b)
     assert found["codes"] == ["failed"]
     assert "0 of A and 1 of B failed" in found["caveats"][0]["sentence"]
-    main(["compare", a, str(write_run_directory(tmp_path / "c", answers(8, 2.0 * 1.0014)))])
-    assert "1.001×" in capsys.readouterr().out
+    c = str(write_run_directory(tmp_path / "c", answers(8, 2.0 * 1.0014)))
+    main(["compare", a, c, "--markdown"])
+    assert "1.001× \\[1.001, 1.001\\]" in capsys.readouterr().out
+    found = compared(capsys, a, b, "--metric", "ttft_p99", "--metric", "requests_per_s")
+    assert found["headline"] == found["by_name"]["ttft_p99"]["sentence"]
+    assert "cannot be compared" not in found["headline"]
 
 
 def test_bad_runs_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 from rich.console import Console
@@ -183,20 +182,22 @@ def _number(value: float, unit: str, *, signed: bool) -> str:
 
 def _points(gap: Estimate) -> str:
     """Of a difference of shares: −7.1 pt [−14.2, −0.1]."""
-    return _spanned(gap, lambda value: f"{100 * value:+.1f}", " pt")
+    return _spanned(gap, "+.1f", " pt", scale=100)
 
 
 def _times(ratio: Estimate) -> str:
-    """0.797× [0.625, 1.001]: near 1 with a digit more, so that it is seen which side of it."""
-    return _spanned(ratio, lambda value: f"{value:{'.3f' if 0.9 < value < 1.1 else '.3g'}}", "×")
+    """0.797× [0.625, 1.001]: a digit more where one of them is near 1, which side of it is seen."""
+    known = [value for value in (ratio.value, ratio.low, ratio.high) if value is not None]
+    near = any(0.9 < value < 1.1 for value in known) and max(known) < 10
+    return _spanned(ratio, ".3f" if near else ".3g", "×")
 
 
-def _spanned(estimate: Estimate, said: Callable[[float], str], unit: str) -> str:
+def _spanned(estimate: Estimate, form: str, unit: str, *, scale: float = 1) -> str:
     if estimate.value is None:
         return "–"
-    text = f"{said(estimate.value)}{unit}"
+    text = f"{estimate.value * scale:{form}}{unit}"
     if estimate.low is not None and estimate.high is not None:
-        text += f" [{said(estimate.low)}, {said(estimate.high)}]"
+        text += f" [{estimate.low * scale:{form}}, {estimate.high * scale:{form}}]"
     return text.replace("-", "−")
 
 

@@ -155,6 +155,8 @@ def _headline(names: tuple[str, str], found: Sequence[PairedMetric]) -> str:
     if joules and not any(metric.ratio.value is not None for metric in joules):
         missing = joules[0].ratio.reason
     accuracy = by_name.get("accuracy")
+    if accuracy is None and not costs:  # none that a headline is made of was asked for
+        return found[0].sentence
     return paired_headline(
         *names,
         _paired(accuracy, "accuracy", share=True) if accuracy else None,
