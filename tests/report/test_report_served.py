@@ -16,6 +16,9 @@ import pytest
 from emulated.runs import Answered, write_run_directory
 from perwatt.report import served_runs
 from perwatt.report.served import served_app
+from perwatt.report.served_around import around
+from perwatt.report.served_pages import requests_page
+from perwatt.report.served_requests import Wanted, find_requests, one_request
 from perwatt.report.served_runs import Library
 
 Get = Callable[..., tuple[int, str]]
@@ -122,6 +125,39 @@ def test_one_request_shows_its_answer_as_text(get: Get) -> None:
     assert "8 J" in page
 
 
+def test_the_figure_of_a_request_has_all_that_ran_in_its_time(tmp_path: Path) -> None:
+    """One a second, each as long: two touch it, and one more on each side is in the picture."""
+    answers = [Answered(pair="a", item=f"q{n}", score=1.0, energy_j=1.0) for n in range(9)]
+    path = write_run_directory(tmp_path / "one", answers)
+    middle = next(row for row in find_requests(path, Wanted()).rows if row["item_id"] == "q4")
+    found = one_request(path, middle["request_id"])
+    assert found is not None
+    assert [row["item_id"] for row in found["beside"]] == ["q3", "q5"]
+    assert [row["item_id"] for row in found["around"]] == ["q2", "q3", "q5", "q6"]
+    figure = around(found)
+    assert figure is not None
+    assert figure.wide.count('class="prefill"') == 5
+    assert "seconds since this request was sent" in figure.wide
+    assert [words for words, _ in figure.legend] == ["prefill", "decode"]
+
+
+def test_requests_of_one_item_are_told_apart(tmp_path: Path) -> None:
+    answers = [
+        Answered(pair="a", item="q", score=1.0, energy_j=1.0, repeat=repeat, stage=stage)
+        for stage in (0, 1)
+        for repeat in (0, 1)
+    ]
+    path = write_run_directory(tmp_path / "one", answers)
+    run = Library([path]).runs()[0]
+    page = requests_page(run, find_requests(path, Wanted()), Wanted(), {})
+    assert re.findall(r">(q[^<]*)</a>", page) == [
+        "q",
+        "q, repeat 2",
+        "q, stage 2",
+        "q, repeat 2, stage 2",
+    ]
+
+
 def test_the_run_page_is_the_report_with_a_way_on(get: Get) -> None:
     status, page = get("/run/one")
     assert status == 200
@@ -174,7 +210,8 @@ def test_a_page_in_the_making_holds_up_no_other(
     assert begun.wait(30)
     listed: list[object] = []
     other = threading.Thread(
-        target=lambda: listed.append((library.run("one"), len(library.pairs(run)))), daemon=True
+        target=lambda: listed.append((library.run("one"), len(library.pairs(run).rows))),
+        daemon=True,
     )
     other.start()
     other.join(20)
@@ -217,7 +254,10 @@ def test_a_filter_is_a_value_and_no_sql(get: Get) -> None:
 
 def test_a_table_that_is_none_is_told_and_the_list_goes_on(get: Get, tmp_path: Path) -> None:
     (tmp_path / "runs" / "one" / "requests.parquet").write_bytes(b"PAR1 and no more")
-    assert get("/")[0] == 200
+    status, home = get("/")
+    assert status == 200
+    assert "requests.parquet" in home
+    assert "published figures" not in home
     for page in ("run/one", "run/one/requests", "run/one/request?id=x", "api/run/one/requests"):
         status, text = get(f"/{page}")
         assert status == 400, page

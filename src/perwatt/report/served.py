@@ -195,7 +195,7 @@ def _api_runs(library: Library, query: Mapping[str, str]) -> list[dict[str, Any]
             "models": run.models,
             "devices": run.devices,
             "problem": run.problem,
-            "pairs": library.pairs(run),
+            "pairs": library.pairs(run).rows,
         }
         for run in _filtered(library.runs(), query)
     ]

@@ -12,15 +12,11 @@ from markupsafe import Markup, escape
 from perwatt.core.estimate import Estimate
 from perwatt.core.records import Item
 from perwatt.core.study import StudyCell
-from perwatt.report.charts.power import power_chart
-from perwatt.report.charts.requests import Span
 from perwatt.report.format import DASH, Cell, cell, joules, seconds_text
 from perwatt.report.page import render_page
-from perwatt.report.rows import request_rows
+from perwatt.report.served_around import around
 from perwatt.report.served_requests import FILTERS, PER_PAGE, Found, Wanted
-from perwatt.report.served_runs import Listed
-from perwatt.report.timeline import lanes, power_ticks
-from perwatt.report.view import NARROW, WIDE, Figure
+from perwatt.report.served_runs import Listed, Rows
 
 __all__ = ["request_page", "requests_page", "run_bar", "runs_page", "study_bar"]
 
@@ -41,14 +37,12 @@ MARKS = (
     ("first_answer_ns", "first token that is no reasoning"),
     ("last_chunk_ns", "last chunk"),
 )
-AROUND_NS = 1_000_000_000
-"""Power is shown from so long before a request to so long after it."""
 _CONTROLS = {n: "\ufffd" for n in range(32) if chr(n) not in "\t\n\r"}
 
 
 def runs_page(
     every: Sequence[Listed],
-    pairs: Mapping[str, Sequence[Mapping[str, StudyCell]]],
+    pairs: Mapping[str, Rows],
     query: Mapping[str, str],
     *,
     shown: Sequence[Listed] = (),
@@ -71,8 +65,9 @@ def runs_page(
                     "label": row.get("label") or row.get("pair") or DASH,
                     "cells": [_shown(row.get(name)) for name, _ in COLUMNS],
                 }
-                for row in pairs.get(run.id, ())
+                for row in pairs[run.id].rows
             ],
+            "why": run.problem or pairs[run.id].why,
         }
         for run in shown
     ]
@@ -155,12 +150,12 @@ def request_page(run: Listed, row: Mapping[str, Any]) -> str:
         marks=marks,
         facts=facts,
         beside=[_listed(run, other) for other in row["beside"]],
-        figure=_around(row),
+        figure=around(row),
     )
 
 
 _SHOWN_APART = frozenset(
-    {"text", "reasoning", "beside", "scores", "power", "chunk_offsets_ns", "logprobs"}
+    {"text", "reasoning", "beside", "around", "scores", "power", "chunk_offsets_ns", "logprobs"}
     | {name for name, _ in MARKS}
 )
 
@@ -182,9 +177,16 @@ def _listed(run: Listed, row: Mapping[str, Any]) -> dict[str, Any]:
         "took": seconds_text(took),
         "took_s": took,
         "joules": joules(row["energy_gross_j"], row.get("energy_low_j"), row.get("energy_high_j")),
+        "again": _again(row),
         "shown_score": DASH if score is None else f"{score:.3g}",
         "text": (row.get("text") or "").translate(_CONTROLS),
     }
+
+
+def _again(row: Mapping[str, Any]) -> str:
+    """What tells a request from others of its item."""
+    said = f", repeat {row['repeat'] + 1}" if row["repeat"] else ""
+    return said + (f", stage {row['stage'] + 1}" if row.get("stage") else "")
 
 
 def _page_link(run: Listed, asked: Wanted, page: int) -> str:
@@ -211,34 +213,3 @@ def _item(run: Listed, item_id: str) -> Item | None:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return None
-
-
-def _around(row: Mapping[str, Any]) -> Figure | None:
-    """Watts from a second before it to a second after, and all requests in flight beside it."""
-    if row["dispatched_ns"] is None or row["last_chunk_ns"] is None:
-        return None
-    every = [row, *row["beside"]]
-    names = ("request_id", "item_id", "pair_id", "status", "energy_gross_j")
-    marks = ("dispatched_ns", "first_chunk_ns", "last_chunk_ns")
-    rows = request_rows({name: [r[name] for r in every] for name in (*names, *marks)})
-    start, end = row["dispatched_ns"] - AROUND_NS, row["last_chunk_ns"] + AROUND_NS
-    spans = [
-        Span(
-            start_ns=each.dispatched_ns,
-            first_ns=each.first_chunk_ns,
-            end_ns=each.last_chunk_ns,
-            lane=lane,
-            pair=0 if each.request_id == row["request_id"] else 1,
-            failed=not each.ok,
-            tip=f"{each.request_id}: {joules(each.energy_j)}",
-        )
-        for each, lane in zip(rows, lanes(rows), strict=True)
-    ]
-    caption = f"Power around {row['request_id']}, with the requests in flight beside it."
-    ticks = [series for series in power_ticks(row["power"]) if len(series.power_w)]
-
-    def draw(width: float) -> Markup:
-        labels = ("this request", "others")
-        return power_chart(ticks, spans, [(start, end)], labels, start, width, caption)
-
-    return Figure(id="around", caption=caption, wide=draw(WIDE), narrow=draw(NARROW))

@@ -13,10 +13,22 @@ import msgspec
 from perwatt.core.errors import RunDirError, SpecError
 from perwatt.store.database import memory_database
 
-__all__ = ["FILTERS", "Found", "Wanted", "choices_of", "find_requests", "one_request", "wanted"]
+__all__ = [
+    "AROUND_NS",
+    "FILTERS",
+    "Found",
+    "Wanted",
+    "choices_of",
+    "find_requests",
+    "one_request",
+    "wanted",
+]
 
 Order = Literal["sent", "energy", "latency", "tokens", "score"]
 PER_PAGE = 50
+AROUND_NS = 1_000_000_000
+"""Power is shown from so long before a request to so long after it."""
+MOST_AROUND = 1000
 FILTERS = ("pair_id", "kind", "category", "status", "scorer")
 """Columns with few values, offered as lists."""
 MOST_CHOICES = 200
@@ -78,7 +90,10 @@ def wanted(query: Mapping[str, str]) -> Wanted:
 def find_requests(directory: Path, asked: Wanted) -> Found:
     """One page of the requests that `asked` means, from requests.parquet."""
     where, values = _where(asked)
-    shown = "request_id, item_id, pair_id, kind, category, level, repeat, status, error_kind, score"
+    shown = (
+        "request_id, item_id, pair_id, kind, category, level, repeat, stage, status, error_kind,"
+        " score"
+    )
     sql = (
         f"SELECT {shown}, energy_gross_j, energy_low_j, energy_high_j, grade, completion_tokens,"
         " dispatched_ns, first_chunk_ns, last_chunk_ns, left(text, 160) AS text,"
@@ -97,19 +112,28 @@ def find_requests(directory: Path, asked: Wanted) -> Found:
 
 
 def one_request(directory: Path, request_id: str) -> dict[str, Any] | None:
-    """All of one request, with its scores (`scores`) and those in flight beside it (`beside`)."""
+    """All of one request, with its scores (`scores`), those in flight beside it (`beside`) or not
+    long before or after (`around`, these among them), and the readings of then (`power`)."""
     with _opened(directory) as db:
         found = _rows(db, "SELECT * FROM requests WHERE request_id = ? LIMIT 1", [request_id])
         if not found:
             return None
         row = found[0]
-        marks = [row["last_chunk_ns"], row["dispatched_ns"], request_id]
-        beside = (
-            "SELECT request_id, item_id, pair_id, status, dispatched_ns, first_chunk_ns,"
-            " last_chunk_ns, energy_gross_j FROM requests WHERE dispatched_ns <= ? AND"
-            " last_chunk_ns >= ? AND request_id <> ? ORDER BY dispatched_ns LIMIT 200"
+        start, end = row["dispatched_ns"], row["last_chunk_ns"]
+        began = start is not None and end is not None
+        around = (
+            "SELECT request_id, item_id, pair_id, repeat, stage, status, dispatched_ns,"
+            " first_chunk_ns, last_chunk_ns, energy_gross_j FROM requests WHERE dispatched_ns <= ?"
+            " AND last_chunk_ns >= ? AND request_id <> ? ORDER BY dispatched_ns"
+            f" LIMIT {MOST_AROUND}"
         )
-        row["beside"] = [] if None in marks[:2] else _rows(db, beside, marks)
+        span = [end + AROUND_NS, start - AROUND_NS] if began else []
+        row["around"] = _rows(db, around, [*span, request_id]) if began else []
+        row["beside"] = [
+            each
+            for each in row["around"]
+            if each["dispatched_ns"] <= end and each["last_chunk_ns"] >= start
+        ]
         scores = directory / "scores.parquet"
         row["scores"] = []
         if scores.is_file():
@@ -117,10 +141,9 @@ def one_request(directory: Path, request_id: str) -> dict[str, Any] | None:
             row["scores"] = _rows(db, sql, [request_id])
         power = directory / "power.parquet"
         row["power"] = {}
-        if power.is_file() and None not in marks[:2]:
-            lead = 1_000_000_000
+        if power.is_file() and began:
             sql = f"SELECT * FROM {_table(power)} WHERE t_ns BETWEEN ? AND ? ORDER BY t_ns"
-            samples = _rows(db, sql, [row["dispatched_ns"] - lead, row["last_chunk_ns"] + lead])
+            samples = _rows(db, sql, [span[1], span[0]])
             row["power"] = {k: [s[k] for s in samples] for k in samples[0]} if samples else {}
     return row
 

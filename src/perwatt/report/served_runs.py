@@ -22,7 +22,7 @@ from perwatt.study.runs import expanded
 from perwatt.study.study import open_study
 from perwatt.study.summary import summarise_study
 
-__all__ = ["Library", "Listed"]
+__all__ = ["Library", "Listed", "Rows"]
 
 KEPT = 12
 """Pages in memory; the one asked for longest ago goes first."""
@@ -64,6 +64,14 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
         return sorted({str(device) for device in found if device})
 
 
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """One run's rows of the study's table `pairs`."""
+
+    rows: tuple[dict[str, StudyCell], ...] = ()
+    why: str = ""
+    """Why there is none."""
+
+
 class Library:
     """Safe to use from several threads. Memory being short, one report or study is computed at a
     time, and beside it one run's row of the list; what is known already waits for nobody."""
@@ -93,16 +101,19 @@ class Library:
         """The report of the run, the very page that `perwatt report` writes."""
         return self._kept("page", run.path, lambda: render_report([load_run(run.path)]))
 
-    def pairs(self, run: Listed) -> tuple[dict[str, StudyCell], ...]:
-        """Its rows of the study's table `pairs`; none where there is nothing to compute from."""
+    def pairs(self, run: Listed) -> Rows:
+        """What the list shows of it; nothing where there is nothing to compute from."""
 
-        def make() -> tuple[dict[str, StudyCell], ...]:
+        def make() -> Rows:
             options = StudyOptions(only=("pairs",), check=False)
             with open_study([run.path], options) as study:
-                tables = summarise_study(study).tables
-            return tables[0].rows if tables else ()
+                found = summarise_study(study)
+            if found.tables:
+                return Rows(rows=found.tables[0].rows)
+            lost = [fault.sentence for fault in found.faults if fault.left_out]
+            return Rows(why=lost[0] if lost else "No answers: published figures alone.")
 
-        return () if run.problem else self._kept("pairs", run.path, make)
+        return Rows() if run.problem else self._kept("pairs", run.path, make)
 
     def study(self, runs: Sequence[Listed]) -> StudySummary:
         """Of those runs together. Not kept: which runs it is of changes with every filter."""

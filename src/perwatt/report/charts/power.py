@@ -32,15 +32,17 @@ def power_chart(
     width: float,
     label: str,
     phases: Sequence[PhaseMark] = (),
+    since: str = "the run's first mark",
 ) -> Markup:
-    """`stretches`, `spans` and `phases` in ns, `labels` per pair. At least one stretch."""
+    """`stretches`, `spans` and `phases` in ns, `labels` per pair; `since`: what `zero_ns` is. At
+    least one stretch."""
     axis = time_axis(stretches, LEFT, width - RIGHT, zero_ns)
     band_y, top = 6.0, 46.0 + (STRIP_PX if phases else 0.0)
     lanes_y = top + len(ticks) * (PANEL + PANEL_GAP)
     drawn, below = draw_requests(spans, axis, lanes_y, LEFT, width - RIGHT)
     bottom = lanes_y + below + 8 if below else lanes_y - PANEL_GAP + 6
     parts: list[object] = [draw_time_axis(axis, top, bottom)]
-    parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, "seconds since the run's first mark",
+    parts.append(text((LEFT + width - RIGHT) / 2, bottom + 34, f"seconds since {since}",
                       class_="axis mid name", aria_hidden="true"))  # fmt: skip
     parts.append(_bands(spans, axis, labels, band_y, top, bottom))
     parts.append(draw_phases(phases, axis, band_y + 20))

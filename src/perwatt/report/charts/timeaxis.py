@@ -73,7 +73,7 @@ def draw_time_axis(axis: TimeAxis, top: float, y: float) -> Markup:
         for tick in multiples(low, high, step):
             x = x0 + (tick - low) / (high - low) * (x1 - x0)
             parts.append(el("path", d=f"M{x:.1f},{top:.1f}V{y:.1f}", class_="grid"))
-            label = f"{tick:.6g}"
+            label = f"{tick:.6g}".replace("-", "\N{MINUS SIGN}")
             if x - last_x > 12 + 7 * len(label):
                 parts.append(text(x, y + 16, label, class_="axis mid"))
                 last_x = x
