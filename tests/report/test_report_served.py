@@ -136,6 +136,10 @@ def test_the_figure_of_a_request_has_all_that_ran_in_its_time(tmp_path: Path) ->
     assert [row["item_id"] for row in found["around"]] == ["q2", "q3", "q5", "q6"]
     figure = around(found)
     assert figure is not None
+    bands = re.findall(r'x="([\d.]+)" y="6" width="([\d.]+)"[^>]*class="band c(\d)"', figure.wide)
+    assert [colour for *_, colour in bands] == ["1", "0"]  # others, and this one whole upon them
+    (_, others, _), (_, own, _) = bands
+    assert float(own) == pytest.approx(float(others) / 3, rel=0.01)
     assert figure.wide.count('class="prefill"') == 5
     assert "seconds since this request was sent" in figure.wide
     assert [words for words, _ in figure.legend] == ["prefill", "decode"]

@@ -41,6 +41,8 @@ def around(row: Mapping[str, Any]) -> Figure | None:
         )
         for each, lane in zip(rows, lanes(rows), strict=True)
     ]
+    # Its band lies on top of that of all others, whose turns it would else be broken by.
+    spans.sort(key=lambda span: -span.pair)
     caption = (
         f"Power around {row['request_id']}, with all requests that were in flight from a second"
         " before it to a second after."
