@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -283,8 +284,19 @@ def test_the_kv_cache_is_in_the_roofline_where_the_model_is_known() -> None:
     assert row[3].sort == pytest.approx(80 / floor_s)
     assert row[4].sort == pytest.approx((weights + cache) / 60 / 3350e9)
     told = section.data["assumed"][0]
+    html = render_report([known_run(model="Qwen/Qwen3-8B")])
+    assert "lowers the floor: the arithmetic of attention, activations" in html
+    assert "All 40 requests." in html
     assert "with the KV cache, 147 kB per token at 16 bits" in told
     assert f"mean context of 1,050 tokens {cache / (weights + cache):.1%} of what decode" in told
+
+
+def test_no_line_of_a_waterfall_runs_through_its_words() -> None:
+    steps = [Step(name="idle", value=v, shown="1 J (0.0%)", tip="") for v in (1.0, 2.0, 90.0)]
+    whole = Step(name="device", value=93.0, shown="93 J", tip="")
+    svg = waterfall(steps, whole, "J", "energy", 340.0, "label")
+    lines = re.findall(r'd="(M[^"]+)" class="step"', svg)
+    assert [line.count("M") for line in lines] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -38,14 +38,22 @@ def waterfall(
     scale = fit([*edges, whole.value], frame.x0, frame.x1, zero=True, pad=0.02)
     parts: list[object] = [x_axis(frame, scale, unit, title)]
     tops = [frame.y0 + n * ROW + HEAD for n in range(len(rows))]
-    for at, y in zip(edges[1:], tops[1:], strict=True):
+    for step, at, y in zip(rows[1:], edges[1:], tops[1:], strict=True):
         # From the end of a step to where the next one begins; to that of the whole, at last.
-        line = f"M{scale(at):.1f},{y - ROW + BAR:.1f}V{y:.1f}"
+        x, above = scale(at), y - ROW + BAR
+        line = f"M{x:.1f},{above:.1f}V{y:.1f}"
+        if x < frame.x0 + _named_px(step) + 4:  # it would run through the words
+            line = f"M{x:.1f},{above:.1f}V{above + 3:.1f}M{x:.1f},{y - 2:.1f}V{y:.1f}"
         parts.append(el("path", d=line, class_="step"))
     starts = [*edges[:-1], 0.0]
     for step, start, y in zip(rows, starts, tops, strict=True):
         parts.append(_row(step, scale, start, y, frame))
     return chart(frame.width, frame.height, label, parts, reachable=True)
+
+
+def _named_px(step: Step) -> float:
+    """How far its name and number reach to the right."""
+    return width_of(step.name, strong=True) + 10 + width_of(step.shown)
 
 
 def _row(step: Step, scale: Scale, start: float, y: float, frame: Frame) -> Markup:
