@@ -60,7 +60,9 @@
           const value = cell.dataset.sort ?? cell.textContent.trim();
           return value !== "" && Number.isFinite(Number(value)) ? Number(value) : value;
         };
-        const missing = (row) => row.cells[column].textContent.trim().startsWith("–");
+        // A row that says why it has no numbers has fewer cells.
+        const missing = (row) => column > 0 && row.cells.length < head.parentElement.cells.length
+          || row.cells[column].textContent.trim().startsWith("–");
         const rows = [...table.tBodies[0].rows].sort((a, b) => {
           if (missing(a) || missing(b)) return missing(a) - missing(b);
           const [p, q] = [key(a), key(b)];
