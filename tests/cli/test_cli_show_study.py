@@ -80,4 +80,4 @@ def test_progress_is_for_terminals_alone(
         monkeypatch.delenv(name, raising=False)
     assert made() == "study: One part was made here.\n"
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert "pairs, table 1 of 2" in made()
+    assert "pairs, table 1 of 2 (" in made()

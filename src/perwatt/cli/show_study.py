@@ -33,10 +33,11 @@ class StudyProgress:
     def __init__(self, tables: int) -> None:
         """`tables`: how many there are to make."""
         self._console = Console(stderr=True, highlight=False, markup=False)
-        self._status = self._console.status("") if self._console.is_terminal else None
+        self._status = self._console.status(self) if self._console.is_terminal else None
         self._started_s = time.monotonic()
         self._tables = tables
         self._begun = 0
+        self._what = "starting"
 
     def __call__(self, table: str) -> None:
         """This table is begun."""
@@ -44,9 +45,12 @@ class StudyProgress:
         self.doing(f"{table}, table {self._begun} of {self._tables}")
 
     def doing(self, what: str) -> None:
-        if self._status:
-            took = format_duration(time.monotonic() - self._started_s)
-            self._status.update(f"study: {what} ({took})")
+        self._what = what
+
+    def __rich__(self) -> Text:
+        """Asked for some times a second, so that the time goes on within a long step."""
+        took = format_duration(time.monotonic() - self._started_s)
+        return Text(f"study: {self._what} ({took})")
 
     def say(self, sentence: str) -> None:
         """What must be known, in pipes as well."""
