@@ -90,3 +90,17 @@ def test_a_run_is_not_written_over_itself(
         main(["export", run, run_in(tmp_path / "other"), "--as", "parquet", "-o", str(tmp_path)])
     assert "is the run itself" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in Path(run).iterdir()} == before
+
+
+def test_a_run_of_figures_alone_makes_no_empty_logs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "exchange" / "mlenergy_v3.csv"
+    main(["import", str(golden), "-o", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(tmp_path / "run"), "--as", "inspect"])
+    assert stop.value.code == 2
+    assert "has no answers, of which an Inspect log is made" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "inspect").exists()
+    main(["export", str(tmp_path / "run"), "--as", "csv"])
+    assert (tmp_path / "run" / "csv" / "published.csv").is_file()

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from emulated.runs import Answered, write_run_directory
@@ -88,6 +89,21 @@ def test_a_folder_holds_each_pair_as_a_run(run: ExportRun, tmp_path: Path) -> No
     assert params["spec.endpoint"] == "http://127.0.0.1:1/v1/chat"
     sentence = json.loads((kept / "run.json").read_text())["verdicts"][0]["sentence"]
     assert sentence == "Go on: perwatt resume mine"
+
+
+def test_another_tools_joules_keep_their_grade(tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    answers = [Answered(pair="a", item=f"q{n}", score=1.0, energy_j=1.0) for n in range(3)]
+    write_run_directory(path, answers, grade="C")
+    tables = load_tables(path)
+    own = msgspec.structs.replace(tables, run={**tables.run, "ledgers": {}})
+    write_mlflow(
+        [ExportRun(name="mine", path=path, run=own.run, summary=summarise_run(own))],
+        str(tmp_path / "mlruns"),
+    )
+    (tags,) = (tmp_path / "mlruns").glob("*/*/tags")
+    told = [(tags / f"perwatt.{name}").read_text() for name in ("grade", "boundary")]
+    assert told == ["C", "accelerator"]
 
 
 def test_a_pair_is_written_once(run: ExportRun, tmp_path: Path) -> None:

@@ -104,6 +104,9 @@ def _inspect(directories: Sequence[Path], folder: Path) -> list[str]:
         if items is None:
             msg = f"{directory} did not keep its items: it is of an older perwatt."
             raise RunDirError(msg, "Run it again to export it.")
+        if not tables.requests["request_id"]:
+            msg = f"{directory} has no answers, of which an Inspect log is made."
+            raise RunDirError(msg, "Export its figures as csv, parquet, hf or mlflow.")
         own = folder / name if len(directories) > 1 else folder
         written += write_inspect(tables, {item.id: item for item in items}, own)
     return [str(path) for path in written]

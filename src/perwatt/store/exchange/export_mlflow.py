@@ -203,13 +203,14 @@ def _flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str
 def _tags(
     run: ExportRun, pair: PairSummary, own: str, missing: Mapping[str, str]
 ) -> dict[str, str]:
-    ledger = pair.ledger
+    # Another tool's joules have no ledger; what they rest on stands beside the figure.
+    joules = pair.ledger or pair.metrics.get("energy_gross_j")
     return {
         "perwatt.pair": own.replace("'", ""),
         "perwatt.run_id": run.run_id,
         "perwatt.version": str(run.run["perwatt_version"]),
-        "perwatt.grade": ledger.grade if ledger else "none",
-        "perwatt.boundary": ledger.boundary if ledger else "none",
+        "perwatt.grade": (joules and joules.grade) or "none",
+        "perwatt.boundary": (joules and joules.boundary) or "none",
         "perwatt.energy": run.summary.energy_line,
         "perwatt.verdicts": ", ".join(sorted({v.code for v in run.summary.verdicts})) or "none",
         "mlflow.note.content": run.summary.headline,
