@@ -15,6 +15,8 @@ from perwatt.study.study import Study
 __all__ = ["ItemGrid", "item_grid"]
 
 _MEASURED = ("score", "e", "w", "s")
+_AT_ONCE = 500_000
+"""Answers, about, that are fetched by one query."""
 
 
 Singles = NDArray[np.float32]
@@ -54,7 +56,8 @@ class ItemGrid(msgspec.Struct, frozen=True, kw_only=True):
 def item_grid(study: Study, groups: Sequence[Sequence[int]]) -> ItemGrid:
     """Of all items that a pair of any group was asked, in all workloads.
 
-    Pairs are read one after the other, so that time grows with answers and not with groups.
+    Pairs are read some at a time, so that memory stays bounded, and a query, whose planning costs
+    more than a few thousand rows, is not made for each.
     """
     pairs = sorted({pair for group in groups for pair in group})
     items = _ITEMS.format(asked_of(study).cluster, _of(study, pairs))
@@ -64,15 +67,18 @@ def item_grid(study: Study, groups: Sequence[Sequence[int]]) -> ItemGrid:
         cluster = np.asarray(plain(rows["cluster"]), dtype=np.int64)
         asked = np.zeros((len(groups), cluster.size), dtype=np.int32)
         sums = np.zeros((len(_MEASURED), len(groups), cluster.size), dtype=np.float32)
-        for pair in pairs:
-            part = study.db.execute(_ROWS.format(tries(study, _of(study, [pair])))).fetchnumpy()
-            at = plain(part["place"])
-            for number, group in enumerate(groups):
-                if pair in group:
-                    asked[number, at] += 1
-                    for total, name in zip(sums, _MEASURED, strict=True):
-                        # A missing one, NaN, stays so in the sum.
-                        total[number, at] += plain(part[name]) / len(set(group))
+        for some in _batches(study, pairs):
+            part = study.db.execute(_ROWS.format(tries(study, _of(study, some)))).fetchnumpy()
+            columns = {name: plain(values) for name, values in part.items()}
+            for pair in some:
+                mine = columns["pair"] == pair
+                at = columns["place"][mine]
+                for number, group in enumerate(groups):
+                    if pair in group:
+                        asked[number, at] += 1
+                        for total, name in zip(sums, _MEASURED, strict=True):
+                            # A missing one, NaN, stays so in the sum.
+                            total[number, at] += columns[name][mine] / len(set(group))
     finally:
         study.db.execute("DROP TABLE IF EXISTS grid_item")
     sizes = np.array([len(set(group)) for group in groups])
@@ -93,7 +99,24 @@ _ITEMS = (
     f"SELECT {WORKLOAD} AS workload, item_id, {{}} AS cluster FROM answers "
     "WHERE {} GROUP BY 1, 2)"
 )
-_ROWS = "SELECT place, score, e, w, s FROM {} JOIN grid_item USING (workload, item_id)"
+_ROWS = "SELECT place, pair, score, e, w, s FROM {} JOIN grid_item USING (workload, item_id)"
+
+
+def _batches(study: Study, pairs: Sequence[int]) -> list[list[int]]:
+    """Pairs whose answers are read together, in their order."""
+    batches: list[list[int]] = []
+    held = 0.0
+    for pair in pairs:
+        rows = sum(
+            study.sources[run][1].rows / len(study.open_runs[run].identities)
+            for run in study.pairs[pair].runs
+        )
+        held += rows
+        if not batches or held > _AT_ONCE:
+            batches.append([])
+            held = rows
+        batches[-1].append(pair)
+    return batches
 
 
 def _of(study: Study, pairs: Sequence[int]) -> str:
