@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from emulated.runs import Answered, write_run_directory
 from perwatt.cluster.connect import STORE_BYTES, Connection
 from perwatt.cluster.record import read_cluster
 from perwatt.cluster.run import resume, start
-from perwatt.core.errors import EngineError
+from perwatt.cluster.study import shard_cells
+from perwatt.core.errors import EngineError, InterruptedRunError, SpecError
 from perwatt.core.spec import RunSpec
-from perwatt.runner.events import Event, Stage
+from perwatt.runner.events import Event, Progress, Stage
+from perwatt.study.study import open_study
 
 SpecOf = Callable[..., RunSpec]
 
@@ -113,3 +116,42 @@ def test_what_was_brought_home_untold_is_not_asked_again(
     assert (cluster.status, cluster.jobs[0].directory) == ("complete", directory)
     assert not any(isinstance(e, Stage) and "begins" in e.text for e in heard)
     assert len(list(out.glob("*/run.json"))) == 1
+
+
+def test_where_the_clusters_own_head_is_lost_all_is_stopped_and_can_be_gone_on_with(
+    ray_cluster: Connection, spec: SpecOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = spec(model=["one"], limit=12, extra_body={"speed": 1})
+
+    def lose(event: Event) -> None:
+        if isinstance(event, Progress) and event.done >= 2:
+            monkeypatch.setattr("perwatt.cluster.head.listens", lambda _: False)
+            monkeypatch.setattr("perwatt.cluster.head.GONE_S", 0.0)
+            monkeypatch.setattr("perwatt.cluster.head.LOOK_S", 0.0)
+
+    with pytest.raises(
+        InterruptedRunError, match="head of the Ray cluster at auto was lost"
+    ) as told:
+        start(asked, "auto", lose)
+    monkeypatch.undo()
+    out = asked.out
+    assert out is not None
+    assert told.value.mend == f"Start the cluster again, then go on with: perwatt resume {out}"
+    assert read_cluster(out).status == "interrupted"
+    resume(out, quiet)
+    cluster = read_cluster(out)
+    assert cluster.status == "complete"
+    assert [a.outcome for a in cluster.jobs[0].attempts] == ["stopped", "done"]
+    assert requests_in(out) == 12
+
+
+def test_another_version_is_refused_for_study_and_scores_too(
+    ray_cluster: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perwatt.cluster.nodes.__version__", "99.0")
+    answers = [Answered(pair="one", item="q1", score=1.0, energy_j=2.0)]
+    with (
+        open_study([write_run_directory(tmp_path / "run", answers)]) as study,
+        pytest.raises(SpecError, match=r"this is 99\.0"),
+    ):
+        shard_cells(study, "auto")

@@ -17,7 +17,7 @@ import msgspec
 
 from perwatt.cluster.ray_import import import_ray, rocm_is_broken
 from perwatt.cluster.reach import reach, reason
-from perwatt.core.errors import EngineError, SpecError
+from perwatt.core.errors import EngineError, PerwattError, SpecError
 
 __all__ = ["Address", "Connection", "connected", "parse_address"]
 
@@ -62,10 +62,30 @@ def parse_address(text: str) -> Address:
 def connected(address: Address) -> Iterator[Connection]:
     """Ray, connected; what was made here is ended with the block.
 
-    Raises MissingExtraError, or EngineError where no cluster answers.
+    Raises MissingExtraError, or EngineError where no cluster answers, and where Ray fails within
+    the block; a PerwattError of a node's is raised as it is.
     """
     broken = rocm_is_broken()
     ray = import_ray()
+    with _failures(ray), _connected(ray, address, broken) as connection:
+        yield connection
+
+
+@contextmanager
+def _failures(ray: Any) -> Iterator[None]:
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, PerwattError):
+            raise cause from None
+        said = f"{type(cause).__name__}: {reason(cause)}" if cause else reason(error)
+        msg = f"The cluster failed: {said}"
+        raise EngineError(msg, "See `ray status`, and the logs of its nodes.") from error
+
+
+@contextmanager
+def _connected(ray: Any, address: Address, broken: bool) -> Iterator[Connection]:
     if ray.is_initialized():  # somebody else's connection, in this very process
         yield Connection(ray)
         return

@@ -12,12 +12,13 @@ from perwatt.cluster.agent import Polled
 from perwatt.cluster.collect import bring_back, brought_back
 from perwatt.cluster.nodes import Reached, clock_of, is_alive, send_agent
 from perwatt.cluster.progress import Watch
+from perwatt.cluster.reach import listens
 from perwatt.cluster.record import Attempt, Cluster, Job
 from perwatt.core.errors import PerwattError
 from perwatt.core.spec import RunSpec
 from perwatt.runner.events import Listener, Note, Stage
 
-__all__ = ["ATTEMPTS", "Head", "now"]
+__all__ = ["ATTEMPTS", "ClusterLostError", "Head", "now"]
 
 ATTEMPTS = 4
 """Of one job, before it is given up: a job that kills its node must not kill all of them."""
@@ -27,8 +28,16 @@ AGAIN_S = 90.0
 STOPPING_S = 30.0
 """Patience with jobs that were asked to stop, before they are ended."""
 CALL_S = 60.0
+LOOK_S = 5.0
+"""Between looks at whether the cluster's own head is there."""
+GONE_S = 40.0
+"""How long it may be away; after 60 s Ray ends this very process."""
 
 Outcome = Literal["done", "worker-lost", "node-lost", "failed", "stopped"]
+
+
+class ClusterLostError(Exception):
+    """The head of the Ray cluster is gone, and its nodes will be."""
 
 
 class _Again:
@@ -69,11 +78,16 @@ class Head:
         self._polls: dict[Any, str] = {}
         self._recovering: dict[str, _Again] = {}
         """By node whose worker died."""
+        self._address: str = ray.get_runtime_context().gcs_address
+        self._heard_s = time.monotonic()
         self._unfit: dict[str, set[str]] = {}
         """By job: nodes where it could not be begun."""
 
     def run(self) -> None:
-        """Until no job can go on. KeyboardInterrupt: stop all of them first, journals whole."""
+        """Until no job can go on.
+
+        KeyboardInterrupt, ClusterLostError: all are stopped first, their journals whole.
+        """
         self._find_homes()
         try:
             while self._hand_out() or self.running or self._recovering:
@@ -81,6 +95,9 @@ class Head:
         except (KeyboardInterrupt, SystemExit):
             self._stop_all()
             raise KeyboardInterrupt from None
+        except ClusterLostError:
+            self._stop_all()
+            raise
         for name, node in self.nodes.items():
             with suppress(self.ray.exceptions.RayError):
                 self.cluster.named(name).clocks.append(clock_of(self.ray, node))
@@ -160,6 +177,11 @@ class Head:
 
     def _tick(self) -> None:
         began_s = time.monotonic()
+        if began_s - self._heard_s > LOOK_S:
+            if listens(self._address):
+                self._heard_s = began_s
+            elif began_s - self._heard_s > GONE_S:
+                raise ClusterLostError
         ready, _ = self.ray.wait(
             list(self._polls) or [self.ray.put(None)],
             num_returns=max(1, len(self._polls)),

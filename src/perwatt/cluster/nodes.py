@@ -15,7 +15,7 @@ from perwatt.core.clock import now_ns, seconds
 from perwatt.core.errors import EngineError, GradeError, PerwattError, SpecError
 from perwatt.core.spec import RunSpec
 
-__all__ = ["Reached", "clock_of", "dismiss", "is_alive", "meet", "send_agent"]
+__all__ = ["Reached", "clock_of", "dismiss", "is_alive", "meet", "same_version", "send_agent"]
 
 MEET_S = 60.0
 """How long a node may be busy with somebody else's work, or start a worker."""
@@ -45,7 +45,7 @@ def meet(ray: Any, spec: RunSpec, cluster: Cluster) -> dict[str, Reached]:
     if not able:
         msg = f"No node of the cluster {cluster.address} has a CPU to give."
         raise EngineError(msg, "Start some with `ray start --address=…`, without --num-cpus=0.")
-    _same_version(ray, able)
+    same_version(ray, [node.ray_id for node in able])
     waiting = {}
     for node in able:
         node.agent = send_agent(ray, node, cluster.cluster_id)
@@ -118,8 +118,11 @@ def _reached(each: dict[str, Any]) -> Reached:
     return Reached(each["NodeID"], resources.get("CPU", 0.0), resources.get("GPU", 0.0))
 
 
-def _same_version(ray: Any, nodes: Sequence[Reached]) -> None:
-    """The same perwatt everywhere: definitions and files must be one."""
+def same_version(ray: Any, nodes: Sequence[str]) -> None:
+    """The same perwatt on all of these, by Ray's ids: definitions and files must be one.
+
+    Raises SpecError for a node without perwatt or with another; EngineError for one that is stuck.
+    """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     def version_there() -> tuple[str, str | None]:
@@ -136,7 +139,7 @@ def _same_version(ray: Any, nodes: Sequence[Reached]) -> None:
         ray.remote(
             num_cpus=0,
             max_retries=0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.ray_id, soft=False),
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )(version_there).remote()
         for node in nodes
     ]

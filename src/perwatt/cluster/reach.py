@@ -10,7 +10,7 @@ import re
 import socket
 from typing import Any
 
-__all__ = ["reach", "reason"]
+__all__ = ["listens", "reach", "reason"]
 
 PATIENCE_S = 5.0
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -37,6 +37,16 @@ def reach(ray: Any, address: str) -> str:
         msg = "what listens there is no head of a Ray cluster."
         raise ConnectionError(msg)
     return found
+
+
+def listens(address: str) -> bool:
+    """Does anything at HOST:PORT? Of a cluster that has answered before."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def reason(error: Exception) -> str:

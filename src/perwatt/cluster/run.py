@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from perwatt import __version__
 from perwatt.cluster.connect import Connection, connected, parse_address
-from perwatt.cluster.head import Head, now
+from perwatt.cluster.head import ClusterLostError, Head, now
 from perwatt.cluster.jobs import check_spread, make_jobs, server_elsewhere
 from perwatt.cluster.nodes import Reached, dismiss, meet
 from perwatt.cluster.parcel import packed, shard_of
@@ -163,6 +163,12 @@ def _sit(
         cluster.write(out)
         msg = f"Stopped; {out} holds the runs that were complete, and each node its journal."
         raise InterruptedRunError(msg, f"Go on with: perwatt resume {out}") from None
+    except ClusterLostError:
+        cluster.status = "interrupted"
+        msg = cluster.say(f"The head of the Ray cluster at {cluster.address} was lost.")
+        cluster.write(out)
+        mend = f"Start the cluster again, then go on with: perwatt resume {out}"
+        raise InterruptedRunError(msg, mend) from None
     cluster.ended = now()
     left = [job for job in cluster.jobs if job.status != "complete"]
     cluster.status = "failed" if left else "complete"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from perwatt.cluster.connect import connected, parse_address
-from perwatt.core.errors import PerwattError, RunDirError, SpecError
+from perwatt.cluster.nodes import same_version
+from perwatt.core.errors import RunDirError, SpecError
 from perwatt.core.records import Item, Score
 from perwatt.core.registry import registry
 from perwatt.runner.events import Listener, Note, Stage
@@ -89,6 +90,7 @@ def _make(due: Sequence[_Due], address: str, path: Path, listen: Listener) -> No
     with connected(parse_address(address)) as connection:
         ray = connection.ray
         cpus = int(ray.cluster_resources().get("CPU", 1))
+        same_version(ray, [n["NodeID"] for n in ray.nodes() if n["Alive"]])
         shards = min(-(-len(due) // LEAST), cpus * PARTS)
         listen(Stage(f"Scoring {len(due)} answers in {shards} shards on {cpus} CPUs"))
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(_scored)
@@ -103,9 +105,7 @@ def _make(due: Sequence[_Due], address: str, path: Path, listen: Listener) -> No
                 (ready,), waiting = ray.wait(waiting, num_returns=1)
                 try:
                     scores: list[Score] = ray.get(ready)
-                except ray.exceptions.RayTaskError as error:
-                    if isinstance(error.cause, PerwattError):
-                        raise error.cause from None
+                except ray.exceptions.RayTaskError:
                     raise
                 except ray.exceptions.RayError:
                     lost += 1

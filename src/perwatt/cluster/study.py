@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from perwatt.cluster.connect import connected, parse_address
-from perwatt.core.errors import PerwattError
+from perwatt.cluster.nodes import same_version
 from perwatt.study.answers import Place, open_database
 from perwatt.study.cells import Cell, Source, make_cells
 from perwatt.study.study import Study
@@ -46,6 +46,7 @@ def shard_cells(study: Study, address: str) -> Sharded:
     with connected(parse_address(address)) as connection:
         ray = connection.ray
         nodes = [n["NodeID"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0)]
+        same_version(ray, nodes)
         sees = _seen(ray, nodes, study.sources)
         sources = ray.put(study.sources)
         load = dict.fromkeys(nodes, 0)
@@ -69,11 +70,8 @@ def shard_cells(study: Study, address: str) -> Sharded:
             try:
                 cells += ray.get(future)
                 made += 1
-            except ray.exceptions.RayTaskError as error:
-                # What cannot be read there cannot be read by the head either.
-                if isinstance(error.cause, PerwattError):
-                    raise error.cause from None
-                raise
+            except ray.exceptions.RayTaskError:
+                raise  # what cannot be read there cannot be read by the head either
             except ray.exceptions.RayError:
                 at_head += own
     if at_head:
