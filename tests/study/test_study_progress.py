@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -174,6 +175,20 @@ def test_local_and_cloud_of_other_precision_or_unknown_device(tmp_path: Path) ->
     with open_study([tmp_path / "b"]) as study:
         assert local_cloud(study) is None
         assert progress(study) is None
+
+
+def test_local_and_cloud_asked_in_unlike_ways_are_named(tmp_path: Path) -> None:
+    measured(tmp_path, NEW, NEW_DEVICE, 15, 100.0)
+    measured(tmp_path, NEW, B200, 15, 250.0)
+    for file in tmp_path.glob("*/run.json"):
+        run = json.loads(file.read_text())
+        if B200 in str(run["pairs"]):
+            run["spec"]["thinking"] = True
+        file.write_text(json.dumps(run))
+    with open_study([tmp_path]) as study:
+        table = local_cloud(study)
+    assert table is not None
+    assert table.rows[0]["like"] == "thinking: default and True"
 
 
 def test_the_interval_is_the_paired_bootstraps() -> None:

@@ -95,8 +95,8 @@ def local_cloud(study: Study) -> StudyTable | None:
             "IPJ counts it. The two may favour opposite sides: read both.",
             "Where a device stands, local or cloud, is its catalogue's word; --facts can say "
             "otherwise. Devices that are in neither are left out.",
-            "A local pair is set beside the cloud pairs of its precision, engine and load where "
-            "there are any, else beside all of its model, and what differs is named.",
+            "A local pair is set beside the cloud pairs of its precision, engine, load and way of "
+            "asking where there are any, else beside all of its model, and what differs is named.",
             "In the ratios a request that failed scores 0, and its joules and seconds count.",
         ),
     )
@@ -190,7 +190,13 @@ def _footing(study: Study, pair: int, column: str, both: Footing) -> Footing | N
 
 
 def _unlike(one: StudyPair, other: StudyPair) -> list[str]:
-    return [
+    asked = [
+        f"{name.replace('_', ' ')}: {one.asked.get(name, 'default')} and"
+        f" {other.asked.get(name, 'default')}"
+        for name in sorted({*one.asked, *other.asked})
+        if one.asked.get(name) != other.asked.get(name)
+    ]
+    return asked + [
         f"{what}: {mine or 'unknown'} and {theirs or 'unknown'}"
         for what, mine, theirs in (
             ("precision", one.precision, other.precision),
