@@ -44,7 +44,7 @@ def cell(estimate: Estimate | None) -> Cell:
         unscored = estimate.reason == UNSCORED
         return Cell(value="not scored" if unscored else DASH, reason=estimate.reason)
     return Cell(
-        value=format_value(estimate.value, estimate.unit),
+        value=_minus(format_value(estimate.value, estimate.unit)),
         interval=interval(estimate),
         grade=estimate.grade,
         reason=estimate.reason,
@@ -66,13 +66,18 @@ def interval(estimate: Estimate) -> str:
     if value is None or low is None or high is None:
         return ""
     if estimate.unit == "share":
-        return f"[{low * 100:.1f}, {high * 100:.1f}]"
+        return f"[{_minus(f'{low * 100:.1f}')}, {_minus(f'{high * 100:.1f}')}]"
     scale = 1.0
     if estimate.unit in _PREFIXED:
         shown = format_value(value, estimate.unit).rpartition(" ")[2]
         scale = _PREFIXES[shown.removesuffix(estimate.unit)]
-    ends = (format_value(end / scale, "") for end in (low, high))
+    ends = (_minus(format_value(end / scale, "")) for end in (low, high))
     return f"[{', '.join(ends)}]"
+
+
+def _minus(words: str) -> str:
+    """With a minus sign before a number below 0, which a hyphen is not."""
+    return "\N{MINUS SIGN}" + words[1:] if words.startswith("-") else words
 
 
 def spoken(estimate: Estimate) -> str:
@@ -90,7 +95,7 @@ def joules(value: float | None, low: float | None = None, high: float | None = N
     """`"1.2 J [0.9, 1.5]"`; a dash where it is not known."""
     if value is None:
         return DASH
-    text = format_value(value, "J")
+    text = _minus(format_value(value, "J"))
     if low is None or high is None or not low <= high:
         return text
     return f"{text} {interval(Estimate(value=value, low=low, high=high, unit='J'))}"
