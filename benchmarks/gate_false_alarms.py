@@ -24,7 +24,7 @@ from perwatt.stats.intervals import wilson
 from perwatt.study.gates import judge_gates, parse_gate
 
 ACCURACY = 0.6
-OUTCOMES = ("fail", "undecided", "pass")
+OUTCOMES = ("fail", "undecided", "pass", "unjudged")
 CASES = {
     "accuracy < -2pt": (0.0, -0.02, -0.08),
     "ipj < -5%": (0.0, -0.05, -0.20),

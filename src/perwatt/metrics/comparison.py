@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
 from perwatt.core.estimate import Estimate, worst_grade
@@ -23,10 +26,29 @@ __all__ = [
     "gain_of",
     "paired_test_name",
     "shares_of",
+    "times_of_both",
     "unlike_energy",
 ]
 
 COMPARED = ("accuracy", "ipj", "ipw", "energy_gross_j", "latency")
+_TIMES = frozenset(
+    f"{name}_s"
+    for name in (
+        "latency",
+        "latency_scheduled",
+        "ttft",
+        "ttft_scheduled",
+        "ttft_answer",
+        "itl",
+        "tpot",
+        "ntpot",
+        "server_ttft",
+        "server_queue",
+        "server_prefill",
+        "server_decode",
+    )
+)
+"""Columns that answered requests alone have."""
 
 
 def compare_pairs(
@@ -49,7 +71,9 @@ def compare_pairs(
     unlike = unlike_energy(a.ledger, b.ledger)
     known = all_metrics()
     metrics = {name: known[name] for name in COMPARED}
-    a_columns, b_columns = (metric_columns(rows, clusters)[0] for rows in (a_rows, b_rows))
+    a_columns, b_columns = times_of_both(
+        metric_columns(a_rows, clusters)[0], metric_columns(b_rows, clusters)[0], len(clusters)
+    )
     found_of: dict[str, Tested] = {}
     if clusters:
         found_of = tested(
@@ -108,6 +132,25 @@ def common_rows(a: Columns, b: Columns) -> tuple[Columns, Columns]:
     # Resampled as one: b's items take a's groups, even if another version grouped them otherwise.
     group_of = dict(zip(a["item_id"], clusters_of(a), strict=True))
     return a, {**b, "group": [group_of[item] for item in b["item_id"]]}
+
+
+def times_of_both(
+    a: Mapping[str, Column], b: Mapping[str, Column], clusters: int
+) -> tuple[dict[str, Column], dict[str, Column]]:
+    """Times of the clusters that both have some of: an item that one side failed, perhaps for
+    being the longest, would else make that side the faster one."""
+    sides = dict(a), dict(b)
+    for name in _TIMES & a.keys() & b.keys():
+        counts = [
+            np.bincount(own.cluster, weights=~np.isnan(own.values), minlength=clusters)
+            for own in (a[name], b[name])
+        ]
+        both = (counts[0] > 0) & (counts[1] > 0)
+        if both.any() and not both.all():
+            for side in sides:
+                kept = np.where(both[side[name].cluster], side[name].values, np.nan)
+                side[name] = msgspec.structs.replace(side[name], values=kept)
+    return sides
 
 
 def unlike_energy(a: EnergyLedger | None, b: EnergyLedger | None) -> str | None:

@@ -24,11 +24,18 @@ def paired_differences(
     as (X_a − X_b)/(X_a + X_b) = (Y_a − Y_b)/(Y_a + Y_b) exactly where X_a/Y_a = X_b/Y_b. Which of
     the two is called a only turns the sign, so the test by flips (`stats.compare`) is exact where
     the pairs are alike. Without right answers on either side all are zero.
+
+    Each side's columns are first divided by its number of answers, so that items asked four times
+    of one side and once of the other are paired mean with mean: sums would put the spread between
+    items into every difference.
     """
     above, below = means
+    answers = [max(1, int((~np.isnan(side[above].values)).sum())) for side in (a, b)]
     parts = []
     for name in (above, below):
-        one, other = (_sums(side, name, above, clusters) for side in (a, b))
+        one, other = (
+            _sums(side, name, above, clusters) / n for side, n in zip((a, b), answers, strict=True)
+        )
         total = float(one.sum() + other.sum())
         parts.append((one - other) / total if total else np.zeros(clusters))
     return np.asarray(parts[0] - parts[1], dtype=np.float64)

@@ -15,9 +15,16 @@ import numpy as np
 from perwatt.core.errors import UnknownNameError
 from perwatt.core.estimate import Estimate
 from perwatt.core.records import Columns
+from perwatt.core.slo import Slo
 from perwatt.core.summary import Comparison, EnergyLedger, MetricInfo
 from perwatt.metrics.columns import clusters_of, metric_columns
-from perwatt.metrics.comparison import gain_of, paired_test_name, shares_of, unlike_energy
+from perwatt.metrics.comparison import (
+    gain_of,
+    paired_test_name,
+    shares_of,
+    times_of_both,
+    unlike_energy,
+)
 from perwatt.metrics.conversations import joined
 from perwatt.metrics.correction import corrected
 from perwatt.metrics.effects import cohens_h, standardised_difference, superiority
@@ -72,6 +79,8 @@ class ComparedSide(msgspec.Struct, frozen=True, kw_only=True):
 
     label: str
     ledger: EnergyLedger | None
+    slo: Slo | None = None
+    """Limits that make a request good; None: none that hold for both sides."""
 
 
 class PairedMetric(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +139,11 @@ def compare_metrics(
             raise UnknownNameError("metric", name, known)
     metrics = {name: known[name] for name in dict.fromkeys(names)}
     clusters = list(dict.fromkeys(clusters_of(a_rows)))
-    a_columns, b_columns = (metric_columns(rows, clusters)[0] for rows in (a_rows, b_rows))
+    a_columns, b_columns = times_of_both(
+        metric_columns(a_rows, clusters, a.slo)[0],
+        metric_columns(b_rows, clusters, b.slo)[0],
+        len(clusters),
+    )
     footings = footing_of(a_rows, a.ledger), footing_of(b_rows, b.ledger)
     unlike = unlike_energy(a.ledger, b.ledger)
     wanted = {n: m for n, m in metrics.items() if not (m.energy and unlike)}

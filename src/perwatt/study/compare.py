@@ -11,6 +11,7 @@ from perwatt import __version__
 from perwatt.core.errors import SpecError
 from perwatt.core.estimate import Grade
 from perwatt.core.records import Columns
+from perwatt.core.slo import parse_slo
 from perwatt.metrics.columns import clusters_of, take
 from perwatt.metrics.comparison import common_rows
 from perwatt.metrics.paired_metrics import PAIRED, ComparedSide, PairedMetric, compare_metrics
@@ -98,12 +99,14 @@ def compare_sides(
     same_sensor = same_sensor or same_sensors(a, b)
     common = list(dict.fromkeys(a_rows["item_id"]))
     names = _names(a, b)
+    limits = [side.run["spec"].get("slo") for side in (a, b)]
+    slo = parse_slo(limits[0]) if limits[0] and limits[0] == limits[1] else None
     wanted = list(dict.fromkeys([*metrics, *(gate.metric for gate in gates)]))
     found = compare_metrics(
         a_rows,
         b_rows,
-        ComparedSide(label=names[0], ledger=a.ledger),
-        ComparedSide(label=names[1], ledger=b.ledger),
+        ComparedSide(label=names[0], ledger=a.ledger, slo=slo),
+        ComparedSide(label=names[1], ledger=b.ledger, slo=slo),
         wanted,
         same_sensor=same_sensor,
         rng=np.random.default_rng(seed),
