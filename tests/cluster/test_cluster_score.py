@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +13,7 @@ from perwatt.cluster.connect import Connection
 from perwatt.cluster.score import score_on_cluster
 from perwatt.core.errors import SpecError
 from perwatt.core.records import Item, Message
-from perwatt.runner.events import Event, Stage
+from perwatt.runner.events import Event, Note, Stage
 from perwatt.runner.rescore import Rescoring, rescore
 from perwatt.store.items import write_items
 from perwatt.store.tables import read_table
@@ -66,3 +68,17 @@ def test_it_is_scored_as_one_machine_would(
 def test_without_a_cache_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cache of scores"):
         score_on_cluster(tmp_path, Rescoring(cache=False), "auto", lambda _: None)
+
+
+def test_where_no_node_has_a_cpu_the_head_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would wait for one without end."""
+    pytest.importorskip("math_verify")
+    monkeypatch.setenv("PERWATT_SCORE_CACHE", str(tmp_path / "scores.sqlite"))
+    ray = SimpleNamespace(cluster_resources=lambda: {"memory": 1.0})
+    monkeypatch.setattr("perwatt.cluster.score.connected", lambda _: nullcontext(Connection(ray)))
+    heard: list[Event] = []
+    scored = score_on_cluster(written(tmp_path / "a"), Rescoring(), "auto", heard.append)
+    assert scored.scored == 96
+    assert any(isinstance(e, Note) and "has a CPU to give" in e.text for e in heard)

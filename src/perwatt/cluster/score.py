@@ -89,7 +89,10 @@ def _due(directory: Path, how: Rescoring) -> list[_Due]:
 def _make(due: Sequence[_Due], address: str, path: Path, listen: Listener) -> None:
     with connected(parse_address(address)) as connection:
         ray = connection.ray
-        cpus = int(ray.cluster_resources().get("CPU", 1))
+        cpus = int(ray.cluster_resources().get("CPU", 0))
+        if cpus < 1:  # Ray would wait for one for ever
+            listen(Note("No node of the cluster has a CPU to give; answers are scored here."))
+            return
         same_version(ray, [n["NodeID"] for n in ray.nodes() if n["Alive"]])
         shards = min(-(-len(due) // LEAST), cpus * PARTS)
         listen(Stage(f"Scoring {len(due)} answers in {shards} shards on {cpus} CPUs"))
