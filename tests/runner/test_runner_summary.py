@@ -102,7 +102,7 @@ def tables(
         "started": "2026-11-21T00:00:00+00:00",
         "ended": "2026-11-21T00:01:00+00:00",
         "status": "complete",
-        "workload": {"name": "w"},
+        "workload": {"name": "w", "sha256": "0" * 64},
         "energy": {"line": "Energy: a counter.", "domains": []},
         "verdicts": [],
         "environment": {},

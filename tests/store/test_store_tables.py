@@ -39,7 +39,7 @@ FINISHED = {
     "ended": "2026-01-02T03:14:05+00:00",
     "perwatt_version": "0.1.0",
     "spec": {"seed": 0},
-    "workload": {},
+    "workload": {"name": "w", "sha256": "0" * 64},
     "environment": {},
     "energy": {"line": "No energy.", "domains": []},
     "pairs": {},
