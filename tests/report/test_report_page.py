@@ -321,7 +321,7 @@ def test_an_interval_is_shown_in_the_prefix_of_its_value() -> None:
 def test_a_number_below_0_has_a_minus_sign() -> None:
     change = Estimate(value=-0.071, low=-0.141, high=0.02, unit="share")
     assert (cell(change).value, cell(change).interval) == ("−7.1%", "[−14.1, 2.0]")
-    assert cell(Estimate(value=-2.5, low=-3.0, high=-1e-7, unit="J")).interval == "[−3, −1e-07]"
+    assert cell(Estimate(value=-2.5, low=-3.0, high=-0.5, unit="J")).interval == "[−3, −0.5]"
 
 
 def test_a_run_that_nobody_scored_says_so_and_shows_no_empty_figure(made_run: MakeRun) -> None:
