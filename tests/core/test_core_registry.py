@@ -60,3 +60,15 @@ def test_listing_imports_no_plugin() -> None:
 def test_every_declared_plugin_loads(kind: str) -> None:
     for name in registry(kind).names():
         assert callable(registry(kind).get(name))
+
+
+def test_what_registers_itself_when_its_entry_point_is_loaded_is_its_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    things: Registry[Callable[[], str]] = Registry("test-kind")
+    point = next(p for p in registry("scorer")._points().values() if p.dist is not None)
+    monkeypatch.setattr(things, "_installed", {"mine": point})
+    things.register("mine")(lambda: "made")
+    (plugin,) = things
+    assert point.dist is not None
+    assert plugin.origin == f"{point.dist.name} {point.dist.version}"

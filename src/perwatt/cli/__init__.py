@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ _VERBS = {
     "list": "Every plug-in, model and workload, and where it comes from.",
 }
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `perwatt` command. Exit codes are those of DESIGN §6."""
@@ -48,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader of stdout (`| head`) has gone: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _NO_ROOM or error.filename is not None:
+            raise
+        print(f"perwatt: What was to be printed is not whole: {error.strerror}.", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _dispatch(argv: list[str]) -> None:

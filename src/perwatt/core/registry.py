@@ -74,17 +74,24 @@ class Registry(Generic[F]):
                 factory = self._code[name]
                 target = f"{factory.__module__}:{getattr(factory, '__qualname__', name)}"
                 own = factory.__module__.startswith("perwatt.")
-                origin = f"perwatt {version('perwatt')}" if own else "registered in code"
+                # Another's metric is loaded from its entry point and then registers itself.
+                point = self._points().get(name)
+                origin = f"perwatt {version('perwatt')}" if own else _origin(point)
             else:
                 point = self._points()[name]
-                target = point.value
-                origin = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
+                target, origin = point.value, _origin(point)
             yield Plugin(kind=self.kind, name=name, target=target, origin=origin)
 
     def _points(self) -> dict[str, EntryPoint]:
         if self._installed is None:
             self._installed = {p.name: p for p in entry_points(group=f"perwatt.{self.kind}s")}
         return self._installed
+
+
+def _origin(point: EntryPoint | None) -> str:
+    if point is None:
+        return "registered in code"
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "?"
 
 
 _REGISTRIES: dict[str, Registry[Any]] = {kind: Registry(kind) for kind in KINDS}

@@ -142,7 +142,10 @@ class RunSpec(BaseModel):
     ] = None
     thinking: Annotated[
         bool | None,
-        Field(description="Reason before answering; default: the workload's, else the model's."),
+        Field(
+            description="Reason before answering, or `--thinking=false`: do not; default: the"
+            " workload's, else the model's."
+        ),
     ] = None
     effort: Annotated[
         str | None, Field(description="How hard to reason, in the server's words, such as low.")
