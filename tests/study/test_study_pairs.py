@@ -83,7 +83,11 @@ def test_one_workload_with_unlike_max_tokens_makes_two_pairs(tmp_path: Path) -> 
             ("M · max tokens by item · closed:8", (2,)),
         ]
         assert [len(group) for group in closed_groups(study)] == [1, 1, 1]
-        assert study.pairs[0].asked == {"max_tokens": "64"}
+        assert [pair.asked for pair in study.pairs] == [
+            {"max_tokens": "64"},
+            {"max_tokens": "512"},
+            {},
+        ]
 
 
 def test_unlike_workloads_may_have_unlike_max_tokens(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -243,6 +244,25 @@ def test_a_model_named_by_its_precision_is_one_model_asked_one_way(tmp_path: Pat
         sampled = msgspec.structs.replace(study.pairs[1], asked={"temperature": "0.6"})
         study.pairs = (study.pairs[0], sampled)
         assert precision_table(study) is None  # it is asked in one precision each way
+
+
+def test_a_load_asked_otherwise_elsewhere_leaves_precisions_together(tmp_path: Path) -> None:
+    answers = [*ask("m@q4_0", 28, 2.0), *ask("m@bf16", 30, 8.0)]
+    identities = [identity("q4_0"), identity("bf16")]
+    write_run_directory(tmp_path / "a", answers, identities=identities)
+    capped = write_run_directory(
+        tmp_path / "b", ask("m@q4_0", 10, 1.0), identities=identities[:1], load="closed:4"
+    )
+    run = json.loads((capped / "run.json").read_text())
+    run["spec"]["max_tokens"] = 32
+    (capped / "run.json").write_text(json.dumps(run))
+    with open_study([tmp_path]) as study:
+        table = precision_table(study)
+    assert table is not None
+    assert [str(r["pair"]) for r in table.rows] == [
+        "m bf16 · closed:1",
+        "m q4_0 · max tokens by item · closed:1",
+    ]
 
 
 def test_precision_without_common_items_says_unpaired(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def find_pairs(runs: Sequence[OpenRun]) -> tuple[list[StudyPair], list[StudyFaul
                 what = (*what, (_CAP, _cap(run)))
             for load in loads_of(run.run):
                 pair = _pair(identity, run.ledgers.get(pair_id), device_of(run, identity), load)
-                asked = {name: value for name, value in what if name in (*_ASKED, _CAP)}
+                asked = {name: value for name, value in what if name in _ASKED}
+                if run.run["spec"].get(_CAP) is not None:
+                    asked[_CAP] = _cap(run)
                 pair = msgspec.structs.replace(pair, asked=asked)
                 if pair_id in told:  # another tool's joules have no ledger of ours
                     pair = msgspec.structs.replace(pair, **told[pair_id])
@@ -149,6 +151,9 @@ def _merged(
     known: StudyPair, pair: StudyPair, number: int, directory: str
 ) -> tuple[StudyPair, StudyFault | None]:
     runs = tuple(dict.fromkeys((*known.runs, number)))
+    # Of unlike workloads `max_tokens` may differ: then no one word says how it was asked.
+    alike = {k: v for k, v in known.asked.items() if pair.asked.get(k) == v}
+    known = msgspec.structs.replace(known, asked=alike)
     if pair.boundary == known.boundary and pair.grade == known.grade:
         gains = min(known.gain_low, pair.gain_low), max(known.gain_high, pair.gain_high)
         return msgspec.structs.replace(
