@@ -21,7 +21,7 @@ RUNS: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
     "loads": (
         ("smollm2-135m@q4_0",),
         66,
-        ("--load", "closed:2,closed:4,closed:8", "--max-tokens", "32"),
+        ("--load", "closed:1,closed:2,closed:4,closed:8", "--max-tokens", "32"),
     ),
     "repeats": (
         (*SMALL[:1], *GEMMA),

@@ -196,7 +196,7 @@ def failing_code(*argv: str) -> object:
 )
 def test_a_condition_is_read(text: str, of: str, threshold: float) -> None:
     gate = parse_gate(text)
-    assert (gate.of, gate.threshold) == (of, pytest.approx(threshold))
+    assert gate.of == of and gate.threshold == pytest.approx(threshold)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from perwatt.core.errors import DiskFullError, FileError, RunDirError
-from perwatt.store.rundir import RunDir
+from perwatt.store.rundir import RunDir, read_run
 
 HOLD = (
     "import sys, time; from pathlib import Path; from perwatt.store.rundir import RunDir;"
@@ -77,6 +77,15 @@ def test_damaged_and_missing_run_json_are_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").rename(tmp_path / "journal.jsonl")
     with RunDir.open(tmp_path) as run, pytest.raises(RunDirError, match=r"no run\.json"):
         run.read_run()
+
+
+@pytest.mark.parametrize("format", [2, 99, 1.5])
+def test_a_run_of_a_later_format_is_for_a_later_perwatt(tmp_path: Path, format: float) -> None:
+    run = f'{{"format": {format}, "perwatt_version": "9.0", "status": "complete"}}'
+    (tmp_path / "run.json").write_text(run)
+    with pytest.raises(RunDirError, match=f"is of format {format}, written by perwatt 9.0") as told:
+        read_run(tmp_path)
+    assert told.value.mend is not None
 
 
 def test_two_processes_cannot_hold_one_run_and_kill_frees_it(tmp_path: Path) -> None:

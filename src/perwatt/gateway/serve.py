@@ -29,12 +29,9 @@ from perwatt.runner.environment import fingerprint
 from perwatt.runner.events import EnergyFound, Listener, Note
 from perwatt.sensors.pick import Picked
 from perwatt.store.journal import read_journal
-from perwatt.store.rundir import RunDir
+from perwatt.store.rundir import FORMAT, RunDir
 
 __all__ = ["Serving", "serve"]
-
-FORMAT = 1
-"""Version of run.json and the journal: that of `runner.start`."""
 
 
 class Serving:

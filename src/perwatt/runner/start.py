@@ -42,16 +42,14 @@ from perwatt.runner.traps import hosting
 from perwatt.sensors.pick import Picked
 from perwatt.store.items import write_items
 from perwatt.store.journal import JournalWriter, read_journal
-from perwatt.store.rundir import RunDir
+from perwatt.store.rundir import FORMAT, RunDir
 from perwatt.workloads.classifier import label
 from perwatt.workloads.load import load, sample
 
-__all__ = ["FORMAT", "resume", "start"]
+__all__ = ["resume", "start"]
 
 SKIPPED_SHOWN = 20
 """Sentences about bad rows that run.json keeps; all are counted."""
-FORMAT = 1
-"""Version of run.json and the journal."""
 
 
 def start(spec: RunSpec, listen: Listener) -> Path:

@@ -15,10 +15,7 @@ from perwatt.core.summary import EnergyLedger
 from perwatt.store.rundir import read_run
 from perwatt.store.tables import read_table
 
-__all__ = ["RunTables", "check_fields", "check_format", "load_tables"]
-
-_NEWEST = 1
-"""The latest `format` of run.json that is understood here."""
+__all__ = ["RunTables", "check_fields", "load_tables"]
 
 
 class RunTables(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +81,6 @@ def load_tables(path: Path) -> RunTables:
     format.
     """
     run = read_run(path)
-    check_format(path, run)
     complete = run.get("status") == "complete"
     missing = [
         name for name in ("requests", "power", "scores") if not (path / f"{name}.parquet").is_file()
@@ -104,21 +100,8 @@ def load_tables(path: Path) -> RunTables:
     )
 
 
-def check_format(path: Path, run: dict[str, Any]) -> None:
-    """Raises RunDirError for a run of a later format: its fields may mean something else."""
-    found = run.get("format")
-    if isinstance(found, int | float) and found > _NEWEST:
-        by = run.get("perwatt_version")
-        writer = f"perwatt {by}" if isinstance(by, str) else "a later perwatt"
-        msg = f"run.json in {path} is of format {found}, written by {writer}; this one knows up to"
-        msg += f" {_NEWEST}."
-        raise RunDirError(msg, "Read it with that perwatt, or update this one.")
-
-
 def check_fields(path: Path, run: dict[str, Any]) -> None:
-    """Raises RunDirError where run.json is of a later format, or lacks what a summary takes from
-    it, and names the field."""
-    check_format(path, run)
+    """Raises RunDirError where run.json lacks what a summary takes from it, and names the field."""
     try:
         msgspec.convert(run, _Finished)
     except msgspec.ValidationError as error:

@@ -13,7 +13,10 @@ import msgspec
 from perwatt.core.errors import FileError, RunDirError
 from perwatt.store.disk import disk_errors, write_atomic
 
-__all__ = ["RunDir", "read_run"]
+__all__ = ["FORMAT", "RunDir", "read_run"]
+
+FORMAT = 1
+"""Version of run.json and the journal, and the latest that is understood here."""
 
 # `logs` may be left by an attempt that ended before anything was measured.
 _LEFT_BY_A_FALSE_START = frozenset({"lock", "logs", ".run.json.tmp"})
@@ -101,7 +104,8 @@ class RunDir:
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """run.json of the run in `path`. Raises RunDirError when there is none or it is damaged."""
+    """run.json of the run in `path`. Raises RunDirError where there is none, where it is damaged,
+    and for one of a later format."""
     _check_is_run(path)
     file = path / "run.json"
     try:
@@ -115,7 +119,19 @@ def read_run(path: Path) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"{file} is damaged: {error}."
         raise RunDirError(msg, "Restore it from a copy.") from None
+    _check_format(path, run)
     return run
+
+
+def _check_format(path: Path, run: dict[str, Any]) -> None:
+    """Raises RunDirError for a run of a later format: its fields may mean something else."""
+    found = run.get("format")
+    if isinstance(found, int | float) and found > FORMAT:
+        by = run.get("perwatt_version")
+        writer = f"perwatt {by}" if isinstance(by, str) else "a later perwatt"
+        msg = f"run.json in {path} is of format {found}, written by {writer}; this one knows up to"
+        msg += f" {FORMAT}."
+        raise RunDirError(msg, "Read it with that perwatt, or update this one.")
 
 
 def _is_run(names: set[str]) -> bool:

@@ -17,7 +17,7 @@ from perwatt.core.records import PairIdentity
 from perwatt.core.study import StudyFault, StudyRun
 from perwatt.core.summary import EnergyLedger
 from perwatt.store.integrity import changed_file
-from perwatt.store.load import check_fields, check_format
+from perwatt.store.load import check_fields
 from perwatt.store.rundir import read_run
 from perwatt.study.abreast import at_once
 
@@ -101,7 +101,6 @@ def expanded(directories: Sequence[Path]) -> list[Path]:
 
 def _open(path: Path, faults: list[StudyFault], *, check: bool) -> OpenRun | None:
     run = read_run(path)
-    check_format(path, run)
     name = path.resolve().name
     missing = [table for table in TABLES[:1] if not (path / table).is_file()]
     if missing and run["status"] == "complete":

@@ -28,7 +28,7 @@ from perwatt.store.exchange.request_rows import (
 from perwatt.store.integrity import hashes_of
 from perwatt.store.items import write_items
 from perwatt.store.published import write_published
-from perwatt.store.rundir import RunDir
+from perwatt.store.rundir import FORMAT, RunDir
 from perwatt.store.tables import write_tables
 
 __all__ = ["write_run"]
@@ -102,7 +102,7 @@ def _run(
     began = began if started is None else started
     ended = max((a.answered_s for _, a in answers if a.answered_s is not None), default=None)
     return {
-        "format": 1,
+        "format": FORMAT,
         "perwatt_version": __version__,
         "run_id": uuid4().hex,
         "status": "complete",
