@@ -79,11 +79,11 @@ def test_damaged_and_missing_run_json_are_named(tmp_path: Path) -> None:
         run.read_run()
 
 
-@pytest.mark.parametrize("format", [2, 99, 1.5])
-def test_a_run_of_a_later_format_is_for_a_later_perwatt(tmp_path: Path, format: float) -> None:
-    run = f'{{"format": {format}, "perwatt_version": "9.0", "status": "complete"}}'
+@pytest.mark.parametrize("later", [2, 99, 1.5])
+def test_a_run_of_a_later_format_is_for_a_later_perwatt(tmp_path: Path, later: float) -> None:
+    run = f'{{"format": {later}, "perwatt_version": "9.0", "status": "complete"}}'
     (tmp_path / "run.json").write_text(run)
-    with pytest.raises(RunDirError, match=f"is of format {format}, written by perwatt 9.0") as told:
+    with pytest.raises(RunDirError, match=f"is of format {later}, written by perwatt 9.0") as told:
         read_run(tmp_path)
     assert told.value.mend is not None
 

@@ -25,7 +25,8 @@ class _Regex:
     took part in the match, else all of it; `which`, `last` (default) or `first` match; `expect`:
     `reference` (default where there is a `pattern`: what was found equals the reference or one of
     `accept`), `match` (default where there is none: it is found at all) or `no-match`; `case`,
-    false to compare without case. A search longer than a second is stopped: the scorer abstains.
+    false to compare without case. A search of more than 0.9 s of CPU time is stopped: the scorer
+    abstains.
     """
 
     def __init__(self) -> None:

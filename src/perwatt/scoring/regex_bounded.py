@@ -1,4 +1,4 @@
-"""Search with a pattern that nobody has proved harmless, for a second at most.
+"""Search with a pattern that nobody has proved harmless, for a second of CPU time at most.
 
 Python's matcher cannot be interrupted from a thread, as it holds the interpreter's lock while it
 backtracks. So it runs in a child process that ends itself when its time is up; the next search
@@ -26,7 +26,8 @@ class RunawayError(Exception):
 
 
 class BoundedSearch:
-    """Searches one after the other in one child, started at the first of them."""
+    """Searches one after the other in one child, started at the first of them. `seconds`: CPU time
+    of each."""
 
     def __init__(self, seconds: float = 0.9) -> None:
         self._seconds = seconds
@@ -55,7 +56,7 @@ class BoundedSearch:
             answer = self._ask(line)
             if not answer.endswith(b"\n"):
                 self._end()
-                msg = f"needs more than {self._seconds:g} s on this answer, and was stopped"
+                msg = f"needs more than {self._seconds:g} s of work on this answer, and was stopped"
                 raise RunawayError(msg)
         said = json.loads(answer)
         if "error" in said:

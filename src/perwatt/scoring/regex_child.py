@@ -1,7 +1,9 @@
 """The inside of a bounded search: a script of its own, run by `python -I -S`, a JSON job a line.
 
-`faulthandler` ends the process from a thread that needs no interpreter lock, which the matcher
-would not give up. No answer is then the answer.
+Its limit is CPU time, so that a busy machine changes no score: the kernel's own timer ends the
+process, whatever it is at. A long wall time ends it too, and where there is no such timer that
+alone: `faulthandler` does it from a thread that needs no interpreter lock, which the matcher would
+not give up. No answer is then the answer.
 """
 
 from __future__ import annotations
@@ -10,9 +12,13 @@ import faulthandler
 import json
 import os
 import re
+import signal
 import sys
 import warnings
 from typing import Any
+
+_PATIENCE = 30
+"""Wall seconds for one of CPU time."""
 
 
 def main() -> None:
@@ -20,8 +26,14 @@ def main() -> None:
     silent = os.open(os.devnull, os.O_WRONLY)
     for line in sys.stdin:
         job = json.loads(line)
-        faulthandler.dump_traceback_later(job["seconds"], exit=True, file=silent)
+        seconds, timed = job["seconds"], hasattr(signal, "ITIMER_PROF")
+        patience = _PATIENCE * seconds if timed else seconds
+        faulthandler.dump_traceback_later(patience, exit=True, file=silent)
+        if timed:  # what its signal does, unheeded, is to end the process
+            signal.setitimer(signal.ITIMER_PROF, seconds)
         answer = _search(job)
+        if timed:
+            signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
