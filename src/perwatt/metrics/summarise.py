@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import msgspec
 import numpy as np
 
 from perwatt.core.estimate import Estimate
@@ -178,6 +181,8 @@ def _estimate(
     metric: Metric, interval: Interval, footing: Footing, columns: dict[str, Column] | None = None
 ) -> Estimate:
     note = _thin(metric, columns)
+    if note is not None:
+        interval = msgspec.structs.replace(interval, low=None, high=None, method="")
     return footing.estimate(interval, metric.info.unit, energy=metric.energy, note=note)
 
 
@@ -198,14 +203,21 @@ def _beside(requests: Columns, footing: Footing, rng: np.random.Generator, draws
 
 
 def _thin(metric: Metric, columns: dict[str, Column] | None) -> str | None:
-    """What to know of a percentile of so few values that it is their largest."""
+    """Why a percentile of so few values has no interval; None: it has one.
+
+    The largest of n values lies above the share's true quantile with probability 1 − shareⁿ. Where
+    that is below 97.5% no value seen bounds it from above, and no resampling of them does.
+    """
     if metric.tail is None or columns is None:
         return None
     name, share = metric.tail
     values = int(np.count_nonzero(~np.isnan(columns[name].values)))
-    if share <= 0.5 or not values or values * (1 - share) >= 1 - 1e-9:
+    if share <= 0.5 or not values or 1 - share**values >= 0.975:
         return None
-    return f"of {values} values this percentile is the largest"
+    enough = math.ceil(math.log(0.025) / math.log(share))
+    if values * (1 - share) < 1 - 1e-9:
+        return f"of {values} values this percentile is the largest; {enough} would bound it"
+    return f"{values} values do not bound this percentile from above; {enough} would"
 
 
 def _slices(requests: Columns, by: str) -> dict[str, list[int]]:
