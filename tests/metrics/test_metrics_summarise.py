@@ -165,8 +165,8 @@ def test_intervals_hold_their_values_and_say_how_they_were_made() -> None:
         if name.startswith("schedule_lag"):  # each left when it was due
             assert estimate.value == 0
             continue
-        if name.endswith("_p99"):  # of 96 values none is sure to lie above it
-            assert (estimate.low, estimate.high) == (None, None)
+        if name.endswith("_p99") and name != "itl_p99":  # of 96 values none is sure to lie above
+            assert (estimate.low, estimate.high) == (None, None), name
             assert "368 would bound it" in (estimate.reason or ""), name
             continue
         assert estimate.low is not None, name
