@@ -6,8 +6,9 @@
 Writes run directories of planted means (20 models × 8 devices; 100 000 requests each unless said
 otherwise, which takes about two minutes), studies them in a process of its own, and prints
 
-- wall and CPU seconds, peak memory and bytes on disk, each table apart, with and without the check
-  of every file's hash;
+- wall and CPU seconds, peak memory and bytes on disk, each table apart, with the files not in the
+  kernel's cache (Linux) and in it, as far as they fit there, and with the check of every file's
+  hash, which is what `perwatt study` does;
 - how often the 95% intervals of pair × category hold what was planted;
 - beside the moments' intervals those of the cluster bootstrap, on a sample of one pair;
 - the same sums by polars and pandas over a tenth of the pairs, where `--peer` names a Python that
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -53,7 +55,11 @@ def main() -> None:
         rows = asked.rows_per_pair * len(pairs)
         size = sum(f.stat().st_size for run in runs for f in run.iterdir())
         print(f"{rows:,} requests of {len(pairs)} pairs: {format_bytes(size)} on disk")
-        print(f"\n{'':22}{'wall':>9}{'CPU':>9}{'peak':>10}   by table, s")
+        print(f"\n{'':24}{'wall':>7}{'CPU':>9}{'peak':>10}   by table, s")
+        if _forget(runs):
+            _measured("main tables, from disk", _child("main", runs))
+            _forget(runs)
+        print(f"{'reading the files alone':24}{_read(runs):6.1f}s")
         plain = _measured("main tables", _child("main", runs))
         _measured("… each file hashed", _child("checked", runs))
         if asked.coverage:
@@ -92,6 +98,32 @@ def _runs(directory: Path, pairs: list[Planted], rows: int) -> list[Path]:
     return [directory / pair.directory for pair in pairs]
 
 
+def _forget(runs: list[Path]) -> bool:
+    """Have the kernel drop the files from its cache, where it can be asked to."""
+    if not hasattr(os, "posix_fadvise"):
+        return False
+    os.sync()  # what is not on disk yet is not dropped
+    for file in _files(runs):
+        with file.open("rb") as opened:
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return True
+
+
+def _read(runs: list[Path]) -> float:
+    """Seconds to read every byte once, which also leaves the files in the cache."""
+    start = time.perf_counter()
+    piece = bytearray(2**22)
+    for file in _files(runs):
+        with file.open("rb", buffering=0) as opened:
+            while opened.readinto(piece):
+                pass
+    return time.perf_counter() - start
+
+
+def _files(runs: list[Path]) -> list[Path]:
+    return [run / "requests.parquet" for run in runs]
+
+
 def _child(what: str, runs: list[Path]) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.study_scale_child", what, *map(str, runs)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -111,7 +143,7 @@ def _measured(name: str, found: dict[str, Any]) -> dict[str, Any]:
 
 def _line(name: str, found: dict[str, Any]) -> str:
     peak = format_bytes(found["peak_bytes"])
-    return f"{name:22}{found['wall_s']:8.1f}s{found['cpu_s']:8.1f}s{peak:>10}"
+    return f"{name:24}{found['wall_s']:6.1f}s{found['cpu_s']:8.1f}s{peak:>10}"
 
 
 def _truth(cells: list[dict[str, Any]], pairs: list[Planted]) -> None:
@@ -183,15 +215,17 @@ def _beside(run: Path) -> None:
 
 def _peer(name: str, python: str | None, runs: list[Path], ours: dict[str, Any]) -> None:
     if python is None:
-        print(f"{name:22} not run: name a Python that has it with --peer.")
+        print(f"{name:24} not run: name a Python that has it with --peer.")
         return
-    files = [str(run / "requests.parquet") for run in runs]
     done = subprocess.run(
-        [python, str(FRAMES), name, *files], capture_output=True, text=True, check=False
+        [python, str(FRAMES), name, *map(str, _files(runs))],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        print(f"{name:22} did not run: {last}")
+        print(f"{name:24} did not run: {last}")
         return
     found = json.loads(done.stdout)
     own = sum(cell["energy_gross_j"][0] * cell["answers"] for cell in ours["cells"])
