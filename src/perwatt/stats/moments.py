@@ -12,7 +12,8 @@ A cluster must not be in two cells that are added: the caller keeps such cluster
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -32,6 +33,7 @@ __all__ = [
     "moments_about",
     "moments_of",
     "ratio_interval",
+    "together",
 ]
 
 COLUMNS = {
@@ -53,6 +55,7 @@ first two are those counts themselves, and their mean is 1."""
 _INDEX = {name: k for k, name in enumerate(COLUMNS)}
 _BASE = np.array([_INDEX[base] for base in COLUMNS.values()])
 _SIZE = len(COLUMNS)
+_SERVED = np.array([base == "served" for base in COLUMNS.values()])
 
 PRODUCTS = frozenset(
     {("score", x) for x in ("power_gross_w", "power_net_w", "energy_gross_j", "energy_net_j")}
@@ -93,31 +96,7 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
     """(k, 4) Σ d³, d²s, ds², s³ over clusters, s the cluster's size."""
 
     def __add__(self, other: Moments) -> Moments:
-        if not self.answers or not other.answers:
-            return other if not self.answers else self
-        mine, theirs = self.bases(), other.bases()
-        total = mine + theirs
-        shift = (other.mean - self.mean) * np.divide(
-            theirs, total, out=np.zeros(_SIZE), where=total > 0
-        )
-        mean = np.where(mine > 0, self.mean + shift, other.mean)
-        a, b = _about(self, mean), _about(other, mean)
-        gone = {
-            name: self.missing.get(name, 0) + other.missing.get(name, 0)
-            for name in {**self.missing, **other.missing}
-        }
-        return Moments(
-            clusters=self.clusters + other.clusters,
-            clusters_served=self.clusters_served + other.clusters_served,
-            answers=self.answers + other.answers,
-            served=self.served + other.served,
-            largest=max(self.largest, other.largest),
-            graded=self.graded + other.graded,
-            missing=gone,
-            mean=mean,
-            second=a[0] + b[0],
-            third=a[1] + b[1],
-        )
+        return together((self, other))
 
     def of(self, column: str) -> float | None:
         """The mean of a column over all answers it should have; None where one has no value."""
@@ -180,11 +159,47 @@ class Moments(msgspec.Struct, frozen=True, kw_only=True):
 
     def bases(self) -> Floats:
         """(k,) how many answers each column's mean is over, missing ones left out."""
-        counts = np.array(
-            [self.served if b == "served" else self.answers for b in COLUMNS.values()]
-        )
-        lacking = np.array([self.missing.get(name, 0) for name in COLUMNS])
-        return np.asarray(counts - lacking, dtype=np.float64)
+        counts = np.where(_SERVED, float(self.served), float(self.answers))
+        for name, gone in self.missing.items():
+            counts[_INDEX[name]] -= gone
+        return counts
+
+
+def together(cells: Sequence[Moments]) -> Moments:
+    """Those of all cells, at least one, none of whose clusters is in two of them.
+
+    All are moved to the common mean at once (Chan, Golub & LeVeque 1979): it is found from
+    differences to the first cell's, and so loses no digits to a large offset.
+    """
+    cells = [cell for cell in cells if cell.answers] or cells[:1]
+    if len(cells) == 1:
+        return cells[0]
+    bases = np.stack([cell.bases() for cell in cells])
+    means = np.stack([cell.mean for cell in cells])
+    first = means[np.argmax(bases > 0, axis=0), np.arange(_SIZE)]
+    apart = np.where(bases > 0, means - first, 0.0)
+    total = bases.sum(0)
+    shift = np.divide((bases * apart).sum(0), total, out=np.zeros(_SIZE), where=total > 0)
+    delta = np.where(bases > 0, apart - shift, 0.0)
+    delta[:, :2] = 0.0  # counts stay as they are
+    second, third = moved(
+        np.stack([cell.second for cell in cells]), np.stack([cell.third for cell in cells]), delta
+    )
+    missing: Counter[str] = Counter()
+    for cell in cells:
+        missing.update(cell.missing)
+    return Moments(
+        clusters=sum(cell.clusters for cell in cells),
+        clusters_served=sum(cell.clusters_served for cell in cells),
+        answers=sum(cell.answers for cell in cells),
+        served=sum(cell.served for cell in cells),
+        largest=max(cell.largest for cell in cells),
+        graded=sum(cell.graded for cell in cells),
+        missing=dict(missing),
+        mean=first + shift,
+        second=second.sum(0),
+        third=third.sum(0),
+    )
 
 
 def _about(cell: Moments, mean: Floats) -> tuple[Floats, Floats]:
@@ -196,18 +211,22 @@ def _about(cell: Moments, mean: Floats) -> tuple[Floats, Floats]:
 
 
 def moved(second: Floats, third: Floats, delta: Floats) -> tuple[Floats, Floats]:
-    """Moments of d + δs from those of d, s being the size that each column is a mean over."""
-    step = np.eye(_SIZE)
-    step[np.arange(_SIZE), _BASE] += delta
-    ddd, dds, dss, sss = third.T
-    return step @ second @ step.T, np.stack(
+    """Moments of d + δs from those of d, s being the size that each column is a mean over.
+
+    Shapes (…, k, k), (…, k, 4) and (…, k).
+    """
+    step = np.zeros((*delta.shape, _SIZE))
+    step[..., np.arange(_SIZE), np.arange(_SIZE)] = 1.0
+    step[..., np.arange(_SIZE), _BASE] += delta
+    ddd, dds, dss, sss = np.moveaxis(third, -1, 0)
+    return step @ second @ np.swapaxes(step, -1, -2), np.stack(
         (
             ddd + 3 * delta * dds + 3 * delta**2 * dss + delta**3 * sss,
             dds + 2 * delta * dss + delta**2 * sss,
             dss + delta * sss,
             sss,
         ),
-        axis=1,
+        axis=-1,
     )
 
 

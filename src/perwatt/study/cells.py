@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from perwatt.stats.moments import COLUMNS, Moments, moments_of
+from perwatt.stats.moments import COLUMNS, Moments, moments_of, together
 from perwatt.stats.sample import Floats
 from perwatt.study.abreast import abreast
 from perwatt.study.answers import Place, answer_rows
@@ -245,10 +245,7 @@ def _together(cells: Sequence[Cell]) -> Moments:
     whole = [cell.moments for cell in cells if cell.pieces is None]
     if pieces := [cell.pieces for cell in cells if cell.pieces is not None]:
         whole.append(_fused(pieces))
-    total = whole[0]
-    for moments in whole[1:]:
-        total = total + moments
-    return total
+    return together(whole)
 
 
 def _fused(pieces: Sequence[Pieces]) -> Moments:
@@ -263,10 +260,7 @@ def _fused(pieces: Sequence[Pieces]) -> Moments:
     total = moments_of(
         sums, pieces[0].centre, graded=sum(p.graded for p in pieces), missing=missing
     )
-    for piece in pieces:
-        if piece.rest is not None:
-            total = total + piece.rest
-    return total
+    return together([total, *(piece.rest for piece in pieces if piece.rest is not None)])
 
 
 def _order(cell: Cell) -> tuple[Any, ...]:
