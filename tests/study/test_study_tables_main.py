@@ -240,7 +240,7 @@ def test_a_model_named_by_its_precision_is_one_model_asked_one_way(tmp_path: Pat
         table = precision_table(study)
         assert table is not None
         assert [r["precision"] for r in table.rows] == ["Q8_0", "Q4_0"]
-        assert "changes by -5.0 points" in table.finding
+        assert "changes by −5.0 points" in table.finding
         sampled = msgspec.structs.replace(study.pairs[1], asked={"temperature": "0.6"})
         study.pairs = (study.pairs[0], sampled)
         assert precision_table(study) is None  # it is asked in one precision each way

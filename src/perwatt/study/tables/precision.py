@@ -173,9 +173,9 @@ def _points(change: object) -> str:
     if not isinstance(change, Estimate) or change.value is None:
         return "what is not known"
     text = f"{100 * change.value:+.1f} points"
-    if change.low is None or change.high is None:
-        return text
-    return f"{text} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+    if change.low is not None and change.high is not None:
+        text += f" [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+    return text.replace("-", "−")
 
 
 def _ratio(row: Row) -> float | None:
