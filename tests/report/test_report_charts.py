@@ -21,7 +21,7 @@ from perwatt.report.charts.lines import Line, Place, lines
 from perwatt.report.charts.power import own_word
 from perwatt.report.charts.requests import Span, draw_requests, mean_active
 from perwatt.report.charts.scale import Log, fit, nice_ticks
-from perwatt.report.charts.scatter import Point, scatter
+from perwatt.report.charts.scatter import Point, scatter, unnamed
 from perwatt.report.charts.stacked import Bar, Part, stacked
 from perwatt.report.charts.svg import el, num
 from perwatt.report.charts.timeaxis import time_axis
@@ -171,6 +171,10 @@ def test_names_that_are_alike_once_cut_are_left_to_their_marks() -> None:
     assert "…" not in narrow
     assert ">short</text>" in narrow
     assert all(f'aria-label="{label}"' in narrow for label in long)
+    # A key says what the chart has no room for.
+    assert unnamed(points, 340.0) == [0, 1]
+    assert unnamed(points, 2000.0) == []
+    assert unnamed(points * 5, 340.0) == []  # too many for a key: the table has them
 
 
 def test_a_share_without_an_interval_is_hollow() -> None:

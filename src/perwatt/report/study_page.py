@@ -11,9 +11,10 @@ from markupsafe import Markup
 from perwatt.core.errors import DiskFullError, FileError
 from perwatt.core.estimate import Estimate
 from perwatt.core.study import StudyCell, StudyColumn, StudyPair, StudySummary, StudyTable
-from perwatt.report.charts.scatter import Point, scatter
+from perwatt.report.charts.scatter import Point, scatter, unnamed
 from perwatt.report.charts.strip import StripRow, strip
 from perwatt.report.format import GRADES, Cell, cell, spoken
+from perwatt.report.legend import pair_keys
 from perwatt.report.page import render_page
 from perwatt.report.sections.tradeoff import pareto
 from perwatt.report.study_rows import naming, row_name, used_columns
@@ -183,4 +184,11 @@ def _pareto(table: StudyTable, used: Sequence[StudyColumn], count: int) -> Figur
         return scatter(points, "gross energy per request", "accuracy", width, caption)
 
     wide = draw(640.0 if len(points) < CROWDED else WIDE)
-    return Figure(id="pairs-pareto", caption=caption, wide=wide, narrow=draw(NARROW))
+    keys = pair_keys([p.label for p in points], drawn=unnamed(points, NARROW))
+    return Figure(
+        id="pairs-pareto",
+        caption=caption,
+        wide=wide,
+        narrow=draw(NARROW),
+        narrow_legend=tuple(keys),
+    )

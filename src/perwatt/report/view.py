@@ -105,6 +105,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     narrow: Markup
     legend: tuple[tuple[str, Markup], ...] = ()
     """(words, swatch)."""
+    narrow_legend: tuple[tuple[str, Markup], ...] = ()
+    """What only the chart for a phone has no room to say itself."""
     data: Table | None = None
     json: Markup | None = None
     """Data too long for a table, as JSON text that is safe inside a script element."""
@@ -127,6 +129,7 @@ def figure(
     *,
     data: Table | None = None,
     legend: Sequence[tuple[str, Markup]] = (),
+    narrow_legend: Sequence[tuple[str, Markup]] = (),
     json: Markup | None = None,
     wide: float = WIDE,
 ) -> Figure:
@@ -137,6 +140,7 @@ def figure(
         wide=draw(wide),
         narrow=draw(NARROW),
         legend=tuple(legend),
+        narrow_legend=tuple(narrow_legend),
         data=data,
         json=json,
     )

@@ -13,7 +13,7 @@ from perwatt.report.charts.labels import place_labels
 from perwatt.report.charts.scale import Linear, Scale, fit
 from perwatt.report.charts.svg import COLOURS, chart, el, marker, path, shortened, text, width_of
 
-__all__ = ["MOST_NAMED", "Point", "bounds", "scatter", "wants_log"]
+__all__ = ["MOST_NAMED", "Point", "bounds", "scatter", "unnamed", "wants_log"]
 
 MOST_NAMED = 12
 """With more points than this only those on the front are named; the rest say theirs on hover."""
@@ -47,7 +47,7 @@ def scatter(
     if not points:
         msg = "a scatter plot needs at least one point"
         raise ValueError(msg)
-    frame = Frame(width=width, height=min(380, width * 0.95), top=34, left=52)
+    frame = _frame(width)
     xs = [v for p in points for v in bounds(p.x)]
     ys = [v for p in points for v in bounds(p.y)]
     log = wants_log(xs)
@@ -65,6 +65,17 @@ def scatter(
     parts += [marker(p.pair, sx(_value(p.x)), sy(_value(p.y)), p.tip) for p in points]
     parts.append(_labels(points, sx, sy, frame))
     return chart(frame.width, frame.height, label, parts, reachable=True)
+
+
+def unnamed(points: Sequence[Point], width: float) -> list[int]:
+    """The pairs of those marks whose names have no room in a chart so wide: a key says them. None
+    of more than MOST_NAMED, which the table beside names."""
+    named = {p.pair for p, _ in _named(points, _frame(width))}
+    return [p.pair for p in points if p.pair not in named] if len(points) <= MOST_NAMED else []
+
+
+def _frame(width: float) -> Frame:
+    return Frame(width=width, height=min(380, width * 0.95), top=34, left=52)
 
 
 def _value(estimate: Estimate) -> float:
@@ -99,16 +110,9 @@ def _front(points: Sequence[Point], sx: Scale, sy: Scale) -> Markup:
 def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Markup:
     """Names beside the marks, where they cover least."""
     bars = [box for p in points for box in _boxes(p, sx, sy)]
-    if len(points) > MOST_NAMED:
-        points = [p for p in points if p.on_front]
-    room = 0.55 * (frame.x1 - frame.x0)
-    cut = {p.pair: shortened(p.label, room, strong=True) for p in points}
-    if len(set(cut.values())) < len(cut):
-        # Cut names that are alike tell nothing; their marks say them on a tap, as others do.
-        points = [p for p in points if cut[p.pair] == p.label]
-    points = sorted(points, key=lambda p: sy(_value(p.y)))
-    names = [cut[p.pair] for p in points]
-    marks = [(sx(_value(p.x)), sy(_value(p.y))) for p in points]
+    named = sorted(_named(points, frame), key=lambda found: sy(_value(found[0].y)))
+    names = [name for _, name in named]
+    marks = [(sx(_value(p.x)), sy(_value(p.y))) for p, _ in named]
     widths = [width_of(name, strong=True) for name in names]
     places = place_labels(marks, widths, bars, frame)
     parts = [
@@ -121,6 +125,17 @@ def _labels(points: Sequence[Point], sx: Scale, sy: Scale, frame: Frame) -> Mark
         for name, at in zip(names, places, strict=True)
     ]
     return el("g", *parts, aria_hidden="true")
+
+
+def _named(points: Sequence[Point], frame: Frame) -> list[tuple[Point, str]]:
+    """Those that are named in the chart, and by what."""
+    if len(points) > MOST_NAMED:
+        points = [p for p in points if p.on_front]
+    room = 0.55 * (frame.x1 - frame.x0)
+    cut = {p.pair: shortened(p.label, room, strong=True) for p in points}
+    if len(set(cut.values())) < len(cut):  # cut names that are alike tell nothing
+        points = [p for p in points if cut[p.pair] == p.label]
+    return [(p, cut[p.pair]) for p in points]
 
 
 def _boxes(p: Point, sx: Scale, sy: Scale) -> list[tuple[float, float, float, float]]:

@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from perwatt.core.estimate import Estimate
 from perwatt.core.summary import UNSCORED
-from perwatt.report.charts.scatter import MOST_NAMED, Point, scatter
+from perwatt.report.charts.scatter import MOST_NAMED, Point, scatter, unnamed
 from perwatt.report.format import cell, spoken
-from perwatt.report.view import Section, Table, View, figure
+from perwatt.report.legend import pair_keys
+from perwatt.report.view import NARROW, Section, Table, View, figure
 
 __all__ = ["pareto", "tradeoff"]
 
@@ -84,6 +85,7 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
     def draw(width: float) -> Markup:
         return scatter(points, "gross energy per request", "accuracy", width, caption)
 
+    keys = pair_keys(view.labels, drawn=unnamed(points, NARROW))
     table = Table(
         caption="Accuracy and gross energy per request",
         head=("Pair", "Accuracy", "Energy per request", "On the front"),
@@ -91,7 +93,7 @@ def _figure(view: View, found: list[tuple[int, Estimate, Estimate]]) -> dict[str
         sortable=len(points) > 2,
     )
     return {
-        "figure": figure(view, "pareto", caption, draw, data=table, wide=640),
+        "figure": figure(view, "pareto", caption, draw, data=table, narrow_legend=keys, wide=640),
         "front": front,
         "unlike": unlike,
     }
