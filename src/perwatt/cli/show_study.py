@@ -154,7 +154,7 @@ def _cell(cell: StudyCell) -> Text:
 def _estimate(estimate: Estimate) -> Text:
     if estimate.value is None:
         return Text("–", style="dim")
-    text = Text(format_value(estimate.value, estimate.unit))
+    text = Text(format_value(estimate.value, estimate.unit).replace("-", "−"))
     if estimate.grade is not None:
         text.append(f" {estimate.grade}", style="bold")
     if around := interval(estimate):
